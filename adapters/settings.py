@@ -1,0 +1,444 @@
+"""Settings of Onetape: one frozen model, from environment, else `onetape.toml`, else default. No secrets.
+
+`ONETAPE_<SECTION>__<FIELD>` overrides a key and `ONETAPE_HOME` the home. Variables without `__` that name no
+key belong to other parts (secrets, `ONETAPE_JIT`) and are left alone.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+
+from adapters.settings_text import (
+    QTY_MAX,
+    Allowed,
+    Ceiling,
+    ClockTime,
+    Currency,
+    Entries,
+    FeeRule,
+    Folder,
+    Interval,
+    Money,
+    Price,
+    Slug,
+    Zone,
+    check_host,
+    nearest,
+    parse_fee_rule,
+    parse_interval,
+    shown,
+    units_of,
+)
+from kernel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kernel.state import Capacity
+
+FILE_NAME = "onetape.toml"
+FILE_BYTES_MAX = 1 << 20
+PREFIX = "ONETAPE_"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _number(default: int, low: int, high: int, unit: str, description: str) -> Any:
+    return Field(default, ge=low, le=high, description=description, json_schema_extra={"unit": unit})
+
+
+def _text(default: Any, description: str, unit: str = "") -> Any:
+    return Field(default, description=description, json_schema_extra={"unit": unit})
+
+
+class AccountSection(Section):
+    """Whose money it is."""
+
+    name: Slug = _text("main", "Name of the account, and of its folder under tapes/accounts.")
+    currency: Currency = _text("INR", "Currency of cash, prices and limits.")
+    timezone: Zone = _text("Asia/Kolkata", "Time zone of trading dates and of every time shown.")
+    cash: Money = _text(Decimal(1_000_000), "Opening cash of a backtest or a new paper account.", "money")
+
+    @property
+    def cash_units(self) -> int:
+        """Opening cash in 1/10,000 of the currency."""
+        return units_of(self.cash)
+
+
+class FeesSection(Section):
+    """What the simulated venue charges for a fill."""
+
+    rule: FeeRule = _text(
+        "bps:3",
+        "bps: share of a fill's value in basis points; flat: per fill; min, max: bounds; round: the charge "
+        "is rounded half up to a multiple. zero charges nothing.",
+        "bps, money",
+    )
+
+    def as_units(self) -> dict[str, int]:
+        """The terms kernel.state.Rules takes."""
+        return parse_fee_rule(self.rule)
+
+
+class LimitsSection(Section):
+    """What risk lets through; an order beyond a limit is denied with its reason."""
+
+    max_order_qty: int = _number(1_000_000_000, 1, QTY_MAX - 1, "quantity", "Largest quantity of one order.")
+    max_order_notional: Ceiling = _text(Decimal(1_000_000_000_000), "Largest value of one order.", "money")
+    max_position_qty: int = _number(
+        10_000_000_000, 1, QTY_MAX - 1, "quantity", "Largest position in an instrument, long or short."
+    )
+    allow_short: bool = _text(True, "Whether an order may open a short position.")
+    market_buffer_bps: int = _number(
+        100,
+        0,
+        10_000,
+        "bps",
+        "A market order reserves cash for the mark plus this much, since its price is not known yet.",
+    )
+
+    def as_units(self) -> dict[str, int]:
+        """What kernel.state.LIMITS takes, by name: money in 1/10,000, a switch as 0 or 1."""
+        amounts = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: units_of(v) if isinstance(v, Decimal) else int(v) for name, v in amounts.items()}
+
+
+class CapacitySection(Section):
+    """Table sizes; reaching one is an error or a denied order, never a resize."""
+
+    instruments: int = _number(4096, 1, 1_000_000, "rows", "Most instruments of a run.")
+    strategies: int = _number(64, 1, 1024, "rows", "Most strategies of a run.")
+    open_orders: int = _number(1024, 1, 1_048_576, "rows", "Most orders working at once.")
+    batch: int = _number(
+        16_384, 1, 1_048_576, "events", "Events handed to the kernel at once; results do not depend on it."
+    )
+
+    def as_capacity(self) -> "Capacity":
+        """The same as kernel.state.Capacity (imports numba)."""
+        from kernel.state import Capacity
+
+        return Capacity(**self.model_dump())
+
+
+class RunSection(Section):
+    """How a run is made."""
+
+    equity_interval: Interval = _text(
+        "auto", "Time between recorded points of the equity curve; auto follows the bars."
+    )
+    seed: int = _number(0, 0, 2**63 - 1, "", "Seed of random models; the same seed gives the same bytes.")
+    warm_up_days: int = _number(
+        0, 0, 3650, "days", "Days before the run's first that strategies see without trading."
+    )
+
+    @property
+    def equity_interval_ns(self) -> int | None:
+        """None for auto, 0 for off."""
+        return parse_interval(self.equity_interval)
+
+
+class ImportSection(Section):
+    """How a data file is read when it does not say."""
+
+    timezone: Zone = _text("Asia/Kolkata", "Time zone of times without an offset.")
+    tick: Price = _text(Decimal("0.05"), "Smallest price step of an instrument.", "price")
+    stamp: Literal["open", "close"] = _text("open", "Whether a bar's time is its open or its close.")
+    session_close: ClockTime = _text(
+        "15:30", "When a daily bar becomes available, in the zone above.", "HH:MM"
+    )
+    currency: Currency = _text("INR", "Currency of the prices.")
+    lot: int = _number(1, 1, QTY_MAX - 1, "quantity", "Quantity that orders must be a multiple of.")
+
+    @property
+    def tick_units(self) -> int:
+        """The tick in 1/10,000 of the currency."""
+        return units_of(self.tick)
+
+
+class LiveSection(Section):
+    """A live, paper or dry-run day."""
+
+    mode: Literal["dry_run", "paper", "live"] = _text(
+        "paper", "paper simulates the venue; live sends orders; dry_run sends none."
+    )
+    strategies: Entries = _text([], 'Strategies with their parameters, such as "ema_cross,fast=10".')
+    feed: str = _text("", "Name of the market data feed; empty for none.")
+    symbols: Entries = _text([], 'Instruments to follow, such as "RELIANCE".')
+    slice_grace_ms: int = _number(250, 0, 60_000, "ms", "How long a slice waits for late bars.")
+
+
+class TapeSection(Section):
+    """How tapes are written."""
+
+    segment_mib: int = _number(64, 1, 4096, "MiB", "Size of a preallocated segment.")
+    group_commit_ms: int = _number(
+        50, 1, 50, "ms", "Longest time a bar waits for its commit; orders never wait."
+    )
+    idle_flush_ms: int = _number(50, 1, 50, "ms", "Longest time the last commit waits for its watermark.")
+
+
+class ServeSection(Section):
+    """The web server."""
+
+    allow_remote: bool = _text(False, "Whether host may be an address other machines can reach.")
+    host: str = _text("127.0.0.1", "Address to listen on; beyond this machine only with allow_remote.")
+    port: int = _number(8377, 0, 65_535, "", "Port to listen on; 0 takes a free one.")
+    token_days: int = _number(30, 1, 365, "days", "How long a sign-in token lasts.")
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str, info: ValidationInfo) -> str:
+        return check_host(host, info.data.get("allow_remote", True))  # missing: it is an error of its own
+
+
+class Settings(Section):
+    """Everything a user may set, with its default."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
+    )
+
+    home: Folder = _text(Path("data"), "Folder of all tapes and runs, relative to the current directory.")
+    account: AccountSection = AccountSection()
+    fees: FeesSection = FeesSection()
+    limits: LimitsSection = LimitsSection()
+    capacity: CapacitySection = CapacitySection()
+    run: RunSection = RunSection()
+    importing: ImportSection = Field(default=ImportSection(), alias="import")
+    live: LiveSection = LiveSection()
+    tape: TapeSection = TapeSection()
+    serve: ServeSection = ServeSection()
+
+
+class Key(NamedTuple):
+    """One setting: `section` as in the file ("" for home), `attribute` the section's name on Settings."""
+
+    section: str
+    attribute: str
+    name: str
+    field: FieldInfo
+
+    @property
+    def dotted(self) -> str:
+        return f"{self.section}.{self.name}" if self.section else self.name
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + (f"{self.section}__{self.name}" if self.section else self.name).upper()
+
+    def value_in(self, settings: Settings) -> Any:
+        return getattr(getattr(settings, self.attribute) if self.attribute else settings, self.name)
+
+
+def _list_keys() -> dict[str, Key]:
+    keys = []
+    for attribute, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            title = field.alias or attribute
+            keys += [Key(title, attribute, name, inner) for name, inner in section.model_fields.items()]
+        else:
+            keys.append(Key("", "", attribute, field))
+    return {key.dotted: key for key in keys}
+
+
+KEYS = _list_keys()  # by dotted name, in the order of the model
+SECTIONS = {key.section: key.attribute for key in KEYS.values() if key.section}
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field takes, in words."""
+    bounds: dict[str, Any] = {}
+    for mark in field.metadata:
+        if isinstance(mark, Allowed):
+            return mark.text
+        bounds |= {name: getattr(mark, name) for name in ("ge", "le") if hasattr(mark, name)}
+    if get_origin(field.annotation) is Literal:
+        return "one of " + ", ".join(f'"{word}"' for word in get_args(field.annotation))
+    if field.annotation is int:
+        return f"a whole number from {bounds['ge']} to {bounds['le']}"
+    return {bool: "true or false", str: "text in quotes"}[field.annotation]  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where settings came from: the file read, if any, and per dotted key "file" or its variable."""
+
+    file: Path | None
+    origins: Mapping[str, str]
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from `path`, else the file `ONETAPE_CONFIG` names, else ./onetape.toml; the environment wins.
+
+    Raises ConfigError: one sentence with file and key, or variable, what is wrong and what is allowed.
+    """
+    return load_with_source(path, environ)[0]
+
+
+def load_with_source(
+    path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Settings, Source]:
+    """`load_settings`, and where each value came from."""
+    settings, source, problems = examine(path, environ)
+    if settings is None:
+        more = len(problems) - 1
+        raise ConfigError(problems[0] + (f" (and {more} more problem{'s' * (more > 1)})" if more else ""))
+    return settings, source
+
+
+def examine(
+    path: Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Settings | None, Source, list[str]]:
+    """Settings or None, their source, every problem as a sentence; ConfigError if the file can't be read."""
+    variables = os.environ if environ is None else environ
+    file = find_file(path, variables)
+    data = _read_toml(file) if file else {}
+    origins = {name: "file" for name, key in KEYS.items() if _has(data, key)}
+    problems = _overlay(data, origins, variables)
+    settings = None
+    try:
+        settings = Settings.model_validate(data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        named: dict[str, None] = {}  # a list may have many bad entries: one sentence each, no duplicates
+        for item in error.errors(include_url=False):
+            named[_sentence(item, file, origins)] = None
+        problems = [*named, *problems]
+    return (None if problems else settings), Source(file, origins), problems
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file that holds: asked for, named by ONETAPE_CONFIG, or ./onetape.toml if it exists."""
+    if path is not None:
+        return Path(path)
+    named = environ.get("ONETAPE_CONFIG")
+    if named is not None:
+        if not named.strip():
+            raise ConfigError("ONETAPE_CONFIG is empty: let it name a configuration file, or unset it")
+        return Path(named)
+    return Path(FILE_NAME) if os.path.lexists(FILE_NAME) else None
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        with open(file, "rb") as stream:
+            raw = stream.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: there is no such configuration file (onetape init writes one)") from None
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL
+        raise ConfigError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(raw) > FILE_BYTES_MAX:
+        raise ConfigError(f"{file}: is larger than {FILE_BYTES_MAX >> 20} MiB, that is no configuration file")
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"), parse_float=Decimal)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file}: line {line} is not UTF-8 text: save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not valid TOML: {error}") from None
+    except (ValueError, ArithmeticError, RecursionError):
+        raise ConfigError(
+            f"{file}: is not valid TOML: a number is too large or a value is nested too deeply"
+        ) from None
+
+
+def _has(data: dict[str, Any], key: Key) -> bool:
+    table = data.get(key.section) if key.section else data
+    return isinstance(table, dict) and key.name in table
+
+
+def _overlay(data: dict[str, Any], origins: dict[str, str], environ: Mapping[str, str]) -> list[str]:
+    """Put the environment's values into `data`; the variables that are no setting, as sentences."""
+    known = {key.variable: key for key in KEYS.values()}
+    missed_dunder = {f"{PREFIX}{k.section}_{k.name}".upper(): k.variable for k in KEYS.values() if k.section}
+    problems = []
+    for variable in sorted(name for name in environ if name.upper().startswith(PREFIX)):
+        key = known.get(variable)
+        if key is None:
+            upper = variable.upper()
+            if "__" in variable or upper in missed_dunder or (upper in known and upper != variable):
+                meant = missed_dunder.get(upper)
+                hint = f", did you mean {meant}?" if meant else _nearest_variable(upper)
+                problems.append(
+                    f"{variable}: this environment variable is no setting{hint or ': ' + _VARIABLES}"
+                )
+            continue
+        text = environ[variable]
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            problems.append(f"{variable}: the environment variable is not UTF-8 text")
+            continue
+        table = data.setdefault(key.section, {}) if key.section else data
+        if isinstance(table, dict):  # else the file's error is told
+            table[key.name] = _environment_value(text, key)
+            origins[key.dotted] = variable
+    return problems
+
+
+def _nearest_variable(name: str) -> str:
+    """As `nearest`, without the prefix they all share."""
+    near = nearest(name.removeprefix(PREFIX), [key.variable.removeprefix(PREFIX) for key in KEYS.values()])
+    return near.replace("mean ", f"mean {PREFIX}")
+
+
+_VARIABLES = "write ONETAPE_<SECTION>__<FIELD> with a section of " + ", ".join(SECTIONS)
+
+
+def _environment_value(text: str, key: Key) -> object:
+    """`text` as the TOML value it spells, else as it is; a field of text takes a bare 123 or true as text."""
+    try:
+        parsed = tomllib.loads(f"value = {text}", parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        return text
+    if len(parsed) != 1 or not key.section:
+        return text
+    value = parsed["value"]
+    takes_text = key.field.annotation is str or get_origin(key.field.annotation) is Literal
+    return text if takes_text and not isinstance(value, str) else value
+
+
+def _sentence(item: Any, file: Path | None, origins: Mapping[str, str]) -> str:
+    """One problem pydantic found, as a sentence that names file and key or variable."""
+    place = [str(part) for part in item["loc"]]
+    dotted = ".".join(place[: 2 if place[0] in SECTIONS else 1])
+    key, section = KEYS.get(dotted), SECTIONS.get(dotted)
+    origin = origins.get(dotted, "file")
+    where = f"{file}: {dotted}" if origin == "file" else f"{origin}:"
+    if key is not None:
+        if item["type"] == "value_error":
+            return f"{where} {item['ctx']['error']}"
+        if len(place) > 2:
+            where += f" entry {int(place[2]) + 1}"
+            return f"{where} must be text in quotes, not {shown(item['input'])}"
+        got = f"{len(item['input'])} entries" if item["type"] == "too_long" else shown(item["input"])
+        return f"{where} must be {allowed(key.field)}, not {got}"
+    if section is not None:
+        return f"{where} must be a table [{dotted}] of keys, not {shown(item['input'])}"
+    return (
+        f"{where} is an unknown {'table' if isinstance(item['input'], dict) else 'key'}{_suggestion(place)}"
+    )
+
+
+def _suggestion(place: list[str]) -> str:
+    if len(place) == 1:
+        near = _elsewhere(place[0]) or nearest(place[0], [*SECTIONS, "home"])
+        return near or ": allowed are home and the tables " + ", ".join(SECTIONS)
+    names = [key.name for key in KEYS.values() if key.section == place[0]]
+    near = nearest(place[1], names)
+    if near:
+        return near.replace("mean ", f"mean {place[0]}.")
+    return _elsewhere(place[1]) or f": allowed in [{place[0]}] are {', '.join(names)}"
+
+
+def _elsewhere(name: str) -> str:
+    """A hint for a key that stands in the wrong table."""
+    homes = [dotted for dotted, key in KEYS.items() if key.name == name]
+    return f", did you mean {' or '.join(homes)}?" if homes else ""

@@ -1,0 +1,123 @@
+"""Positions and cash, to the unit, by the average-cost method.
+
+At every event and for every account: realized + unrealized + dividends = equity - paid in + fees, and the books of the
+strategies sum to the account. A division happens once, when part of a position closes, and its remainder stays in the
+cost that is still open, so nothing is ever lost to rounding.
+"""
+
+from kernel.jit import jit, jit_call
+from kernel.tables import account, book, market, position, rules
+from kernel.units import DOWN, HALF_EVEN, HALF_UP, fits_product, mul_div
+
+RATE_SCALE = 1_000_000_000
+
+
+@jit
+def collateral_of(p):
+    """What a short position keeps locked: its sale proceeds and as much again, money."""
+    return -2 * p.cost if p.qty < 0 else 0
+
+
+@jit_call
+def fee_of(s, qty, px):
+    """Charges of a fill by the run's fee rule, money; rounded half up, first to a unit, then to `fee_round`."""
+    r = rules(s)
+    fee = mul_div(qty * px, r.fee_rate, RATE_SCALE, HALF_UP) + r.fee_flat
+    if fee < r.fee_min:
+        fee = r.fee_min
+    if r.fee_max > 0 and fee > r.fee_max:
+        fee = r.fee_max
+    return mul_div(fee, 1, r.fee_round, HALF_UP) * r.fee_round
+
+
+@jit
+def revalue(s, m, net_qty, mark):
+    """Move an instrument to a new net quantity and mark; market value and exposure follow."""
+    a = account(s)
+    assert fits_product(net_qty, mark), "a position's value is beyond what money holds"
+    before, after = m.net_qty * m.mark, net_qty * mark
+    a.market_value += after - before
+    a.exposure += abs(after) - abs(before)
+    m.net_qty, m.mark = net_qty, mark
+
+
+@jit
+def _split_fill(p, side, qty, px):
+    """(closed quantity, cost released, realized) of a fill against position `p`."""
+    held = abs(p.qty)
+    if p.qty == 0 or (p.qty > 0) == (side > 0):
+        return 0, 0, 0
+    closed = min(held, qty)
+    released = p.cost if closed == held else mul_div(p.cost, closed, held, HALF_EVEN)
+    return closed, released, -side * closed * px - released
+
+
+@jit_call
+def apply_fill(s, strategy, instrument, side, qty, px, fee):
+    """Book a fill: cash, the strategy's position and book, the account."""
+    a, b, m = account(s), book(s, strategy), market(s, instrument)
+    p = position(s, strategy, instrument)
+    locked, cost = collateral_of(p), p.cost
+    closed, released, realized = _split_fill(p, side, qty, px)
+    p.qty += side * qty
+    p.cost += side * (qty - closed) * px - released
+    p.realized += realized
+    p.fees += fee
+    flow = -side * qty * px - fee
+    b.cash_flow += flow
+    b.realized += realized
+    b.fees += fee
+    a.cash += flow
+    a.cost += p.cost - cost
+    a.realized += realized
+    a.fees += fee
+    a.short_hold += collateral_of(p) - locked
+    revalue(s, m, m.net_qty + side * qty, m.mark)
+
+
+@jit_call
+def apply_split(s, instrument, numerator, denominator):
+    """Turn `denominator` old shares into `numerator` new ones; a fraction of a share is paid out at the new mark.
+
+    The mark is scaled the same way, rounded down, so that the value before the first bar of the new shares is close.
+    """
+    a, m = account(s), market(s, instrument)
+    mark = mul_div(m.mark, denominator, numerator, DOWN)
+    net = 0
+    for strategy in range(rules(s).strategies + 1):
+        p = position(s, strategy, instrument)
+        if p.qty == 0:
+            continue
+        locked, cost, held = collateral_of(p), p.cost, p.qty
+        p.qty = mul_div(held, numerator, denominator, DOWN)
+        rest = held * numerator - p.qty * denominator  # fractional shares, in 1/denominator
+        if rest != 0:
+            part = mul_div(p.cost, rest, held * numerator, HALF_EVEN)
+            paid = mul_div(mark, rest, denominator, HALF_EVEN)
+            p.cost -= part
+            p.realized += paid - part
+            book(s, strategy).realized += paid - part
+            book(s, strategy).cash_flow += paid
+            a.realized += paid - part
+            a.cash += paid
+        a.cost += p.cost - cost
+        a.short_hold += collateral_of(p) - locked
+        net += p.qty
+    revalue(s, m, net, mark)
+    m.adjustment = m.adjustment * numerator / denominator
+
+
+@jit_call
+def apply_dividend(s, instrument, amount):
+    """Pay (or charge a short) `amount` price units a share."""
+    a = account(s)
+    for strategy in range(rules(s).strategies + 1):
+        p = position(s, strategy, instrument)
+        if p.qty != 0:
+            assert fits_product(p.qty, amount), "a dividend is beyond what money holds"
+            paid = p.qty * amount
+            p.dividends += paid
+            book(s, strategy).dividends += paid
+            book(s, strategy).cash_flow += paid
+            a.dividends += paid
+            a.cash += paid

@@ -1,0 +1,150 @@
+"""The words of the tape, each with its number on disk. Numbers are never re-used and never change."""
+
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What an event says. Market 1-31, control 32-63, orders 64-95, notices of the kernel 96-127."""
+
+    BAR = 1
+    SPLIT = 16
+    DIVIDEND = 17
+
+    TIMER = 32
+    RUN_STARTED = 33
+    RUN_ENDED = 34
+    LIMIT_CHANGED = 35
+    TRADING_STATE_CHANGED = 36
+    STRATEGY_PAUSED = 37
+    STRATEGY_RESUMED = 38
+    CASH_ADJUSTED = 39
+
+    SIGNAL = 64
+    ORDER_SUBMITTED = 65
+    ORDER_DENIED = 66
+    ORDER_CANCEL_SUBMITTED = 67
+    ORDER_ACCEPTED = 70
+    ORDER_REJECTED = 71
+    ORDER_TRIGGERED = 72
+    ORDER_FILLED = 73
+    ORDER_CANCELED = 74
+    ORDER_EXPIRED = 75
+    ORDER_RESTATED = 76
+
+    STRATEGY_FAULT = 96
+    EQUITY = 97
+    ANOMALY = 98
+
+
+class Origin(IntEnum):
+    """EXTERNAL: a recorded fact. KERNEL: our decision. VENUE_SIM: the simulated exchange's answer."""
+
+    EXTERNAL = 0
+    KERNEL = 1
+    VENUE_SIM = 2
+
+
+class Flag(IntEnum):
+    """Bits of `flags`."""
+
+    SLICE_END = 1  # the last bar of its availability time: decide now
+    WARM_UP = 2  # before the run's first day: memory learns, nothing is sent
+
+
+class Side(IntEnum):
+    BUY = 1
+    SELL = -1
+
+
+class OrderType(IntEnum):
+    MARKET = 1
+    LIMIT = 2
+    STOP_MARKET = 3
+    STOP_LIMIT = 4
+
+
+class TimeInForce(IntEnum):
+    GTC = 1
+    IOC = 2
+
+
+class Status(IntEnum):
+    """Where an order stands. ILLEGAL is no status: it marks the moves the transition table refuses."""
+
+    NONE = 0
+    SUBMITTED = 1
+    DENIED = 2
+    ACCEPTED = 3
+    REJECTED = 4
+    TRIGGERED = 5
+    PARTIALLY_FILLED = 6
+    FILLED = 7
+    PENDING_CANCEL = 8
+    CANCELED = 9
+    EXPIRED = 10
+    ILLEGAL = 255
+
+
+class TradingState(IntEnum):
+    ACTIVE = 0
+    REDUCING = 1
+    HALTED = 2
+
+
+class Reason(IntEnum):
+    """Why an order was denied, canceled or a report refused. `REASON_TEXT` says it in plain words."""
+
+    NONE = 0
+    QTY_NOT_POSITIVE = 1
+    QTY_OVER_LIMIT = 2
+    QTY_OFF_LOT = 3
+    NOTIONAL_OVER_LIMIT = 4
+    CASH = 5
+    SHORT_NOT_ALLOWED = 6
+    POSITION_OVER_LIMIT = 7
+    PRICE_NOT_POSITIVE = 8
+    NO_MARK = 9
+    ORDER_TABLE_FULL = 10
+    TRADING_HALTED = 11
+    TRADING_REDUCING = 12
+    STRATEGY_STOPPED = 13
+    UNKNOWN_INSTRUMENT = 14
+    UNKNOWN_ORDER_TYPE = 15
+    OVERFLOW = 16
+    REQUESTED = 20
+    NOT_FILLED_AT_ONCE = 21
+    SPLIT_LEFT_NOTHING = 22
+    ILLEGAL_MOVE = 30
+    UNKNOWN_ORDER = 31
+    OVERFILL = 32
+    EXCEPTION = 40
+    TOO_MANY_SIGNALS = 41
+
+
+REASON_TEXT: dict[Reason, str] = {
+    Reason.NONE: "",
+    Reason.QTY_NOT_POSITIVE: "the quantity is zero or negative",
+    Reason.QTY_OVER_LIMIT: "the quantity is over limits.max_order_qty",
+    Reason.QTY_OFF_LOT: "the quantity is not a multiple of the lot",
+    Reason.NOTIONAL_OVER_LIMIT: "the value is over limits.max_order_notional",
+    Reason.CASH: "free cash does not cover it (sale proceeds count once filled, shorts are fully collateralised)",
+    Reason.SHORT_NOT_ALLOWED: "it would open a short position and limits.allow_short is off",
+    Reason.POSITION_OVER_LIMIT: "the position would pass limits.max_position_qty",
+    Reason.PRICE_NOT_POSITIVE: "a limit or trigger price is zero or negative",
+    Reason.NO_MARK: "the instrument has not traded yet, so its value is unknown",
+    Reason.ORDER_TABLE_FULL: "all working-order slots are taken (capacity.open_orders)",
+    Reason.TRADING_HALTED: "trading is halted",
+    Reason.TRADING_REDUCING: "only orders that reduce a position are allowed",
+    Reason.STRATEGY_STOPPED: "the strategy is paused or has failed",
+    Reason.UNKNOWN_INSTRUMENT: "the run has no such instrument",
+    Reason.UNKNOWN_ORDER_TYPE: "the order type or side is not one the kernel knows",
+    Reason.OVERFLOW: "a price, quantity or value is beyond what fixed-point numbers hold",
+    Reason.REQUESTED: "asked for",
+    Reason.NOT_FILLED_AT_ONCE: "immediate-or-cancel found no fill in its first bar",
+    Reason.SPLIT_LEFT_NOTHING: "the split left less than one unit of it",
+    Reason.ILLEGAL_MOVE: "the report does not follow from the order's state",
+    Reason.UNKNOWN_ORDER: "no working order has this id",
+    Reason.OVERFILL: "the fill is larger than what is left of the order",
+    Reason.EXCEPTION: "the strategy raised an exception",
+    Reason.TOO_MANY_SIGNALS: "the strategy placed more signals in one call than a call may",
+}

@@ -1,0 +1,78 @@
+"""The kernel as a value in Python's hands: tables, programs, and `run`. Hosts feed it and keep what it writes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from kernel.machine import run_at
+from kernel.program import Program
+from kernel.state import Capacity, Rules, State, load_state, new_state, save_state, state_digest, tables_of
+from kernel.strategy import write_memory
+
+
+class Engine:
+    """One run's state and strategies. Put events into `inputs`, call `run`, read `outputs`.
+
+    `strategies` are (program, parameter values), numbered from 1 in this order. Raises LimitExceeded when a table would
+    pass its capacity, StrategyError when a parameter makes no sense.
+    """
+
+    def __init__(
+        self,
+        capacity: Capacity,
+        rules: Rules,
+        limits: Mapping[str, int],
+        instruments: Iterable[tuple[int, int, int]],
+        strategies: Sequence[tuple[Program, Mapping[str, float]]],
+    ) -> None:
+        strides = [program.definition.dtype.itemsize for program, _ in strategies]
+        self.state: State = new_state(capacity, rules, dict(limits), instruments, strides)
+        self.programs = [program for program, _ in strategies]
+        self._tables = tables_of(self.state)
+        self._address = int(self._tables.ctypes.data)
+        self._place_memory(strategies, strides)
+        self.inputs = self.state.inputs
+        self.account = self.state.account[0]
+
+    def _place_memory(self, strategies: Sequence[tuple[Program, Mapping[str, float]]], strides: list[int]) -> None:
+        rows, start = int(self.state.rules["instruments"][0]), 0
+        for number, ((program, values), stride) in enumerate(zip(strategies, strides, strict=True), 1):
+            records = self.state.memory[start : start + stride * rows].view(program.definition.dtype)
+            write_memory(program.definition, values, records)
+            self.state.programs[number] = (
+                program.address,
+                self.state.memory.ctypes.data + start,
+                stride,
+                self.state.frame.ctypes.data,
+                int(program.definition.on_fill is not None),
+            )
+            start += stride * rows
+
+    def run(self, start: int, count: int) -> int:
+        """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
+        return run_at(self._address, start, count)
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """Events of the last `run`, valid until the next."""
+        return self.state.out[: int(self._tables["produced"][0])]
+
+    def memory_of(self, strategy: int) -> np.ndarray:
+        """The memory records of strategy number `strategy`, one an instrument."""
+        row = self.state.programs[strategy]
+        start = int(row["memory"]) - self.state.memory.ctypes.data
+        rows = int(self.state.rules["instruments"][0])
+        dtype = self.programs[strategy - 1].definition.dtype
+        return self.state.memory[start : start + int(row["stride"]) * rows].view(dtype)
+
+    def digest(self) -> str:
+        """State digest: the same in any process, mode or batch size."""
+        return state_digest(self.state)
+
+    def save(self) -> dict[str, bytes]:
+        """A snapshot of everything `digest` covers."""
+        return save_state(self.state)
+
+    def load(self, saved: dict[str, bytes]) -> None:
+        """Go on from a snapshot of a run with the same tables."""
+        load_state(self.state, saved)

@@ -1,0 +1,140 @@
+"""The one switch: the same source runs compiled (default) or interpreted (`ONETAPE_JIT=0`).
+
+Only `kernel.machine.run_at` and strategy entries are cached on disk; every helper is forced inline into them.
+numba does not notice a changed helper, so the cache folder is named by a hash of the code (`kernel.codehash`).
+"""
+
+import ctypes
+import inspect
+import os
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+COMPILED = os.environ.get("ONETAPE_JIT", "1") != "0"
+
+if COMPILED:
+    from kernel.codehash import point_numba_at_cache
+
+    point_numba_at_cache()  # before numba reads its environment
+    from numba import cfunc, from_dtype, njit, types
+    from numba.extending import intrinsic, overload
+
+    def jit(f: Callable) -> Callable:
+        """Compile a kernel helper and inline it into its caller: integer semantics as written, no fastmath."""
+        return njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(f)
+
+    def jit_call(f: Callable) -> Callable:
+        """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
+        names = ", ".join(inspect.signature(f).parameters)
+        scope = {"body": jit(f), "stays_a_call": stays_a_call}
+        exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
+        call = scope[f.__name__]
+        call.__doc__, call.__module__ = f.__doc__, f.__module__
+        return njit(error_model="numpy", forceinline=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(call)
+
+    @intrinsic
+    def stays_a_call(typingctx):  # type: ignore[no-untyped-def]
+        """Marks the function being compiled as never to be inlined."""
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), codegen
+
+    def jit_entry(f: Callable) -> Callable:
+        """Compile a function Python calls, and keep its machine code on disk."""
+        return njit(
+            cache=True,
+            error_model="numpy",
+            forceinline=False,
+            no_cpython_wrapper=False,
+            no_cfunc_wrapper=True,
+            nogil=True,
+        )(f)
+
+    def jit_user(f: Callable) -> Callable:
+        """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
+        return njit(boundscheck=True, error_model="python")(f)
+
+    def jit_program(f: Callable) -> Callable:
+        """Compile a strategy's entry to the one fixed signature (memory address, frame address) -> code."""
+        return cfunc(types.int64(types.int64, types.int64), cache=True, boundscheck=True)(f)
+
+    @intrinsic
+    def _call_address(typingctx, address, memory, frame):  # type: ignore[no-untyped-def]
+        """Call native code of the fixed program signature that lives at `address`."""
+        from llvmlite import ir
+
+        signature = types.int64(types.int64, types.int64, types.int64)
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            word = ir.IntType(64)
+            pointer = builder.inttoptr(args[0], ir.FunctionType(word, [word, word]).as_pointer())
+            return builder.call(pointer, [args[1], args[2]])
+
+        return signature, codegen
+
+    def record_view(dtype: np.dtype) -> Callable:
+        """A compiled function address -> the one record of `dtype` that lives there."""
+        record = from_dtype(dtype)
+
+        @intrinsic
+        def view(typingctx, address):  # type: ignore[no-untyped-def]
+            def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+                return builder.inttoptr(args[0], context.get_value_type(record))
+
+            return record(types.int64), codegen
+
+        return view
+
+    def overload_number(field: str) -> Callable:
+        """A function x -> x.field when x is a record, x itself when it is a number."""
+
+        def pick(x):  # type: ignore[no-untyped-def]
+            return getattr(x, field) if hasattr(x, field) else x
+
+        @overload(pick, jit_options={"forceinline": True})
+        def compiled(x):  # type: ignore[no-untyped-def]
+            if isinstance(x, types.Record):
+                scope: dict = {}
+                exec(f"def read(x):\n    return x.{field}\n", scope)
+                return scope["read"]
+            return lambda x: x
+
+        return pick
+
+    @njit(forceinline=True)
+    def call_program(address, memory, frame):  # type: ignore[no-untyped-def]
+        return _call_address(address, memory, frame)
+
+    def program_address(program: Callable) -> int:
+        return program.address  # type: ignore[attr-defined]
+
+else:
+
+    def jit(f: Callable) -> Callable:
+        return f
+
+    jit_call = jit_entry = jit_user = jit_program = jit
+    _PROGRAMS: list[Callable] = []
+
+    def record_view(dtype: np.dtype) -> Callable:
+        @lru_cache(maxsize=65_536)
+        def view(address: int) -> np.void:
+            raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))
+            return np.frombuffer(raw, dtype)[0]
+
+        return view
+
+    def overload_number(field: str) -> Callable:
+        return lambda x: getattr(x, field) if hasattr(x, field) else x
+
+    def call_program(address: int, memory: int, frame: int) -> int:
+        return _PROGRAMS[address](memory, frame)
+
+    def program_address(program: Callable) -> int:
+        _PROGRAMS.append(program)
+        return len(_PROGRAMS) - 1

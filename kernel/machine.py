@@ -1,0 +1,134 @@
+"""The step: inputs in, everything they lead to out. The same loop for one live event and for 65,536 bars of history.
+
+For each slice (all bars of one availability time): bars are recorded as they come and meet the orders that were
+already resting; when the last one is in, marks and equity are taken once, fills are told, and strategies decide in
+(strategy, instrument) order.
+"""
+
+from kernel.codes import Flag, Kind, Origin, Reason
+from kernel.decide import call_on_bar, call_on_fill
+from kernel.events import KERNEL, draft, emit
+from kernel.evolve import close_slice, evolve, open_slice, refusal
+from kernel.jit import jit, jit_call, jit_entry
+from kernel.state import INTENTS
+from kernel.tables import account, equity_of, input_event, rules, tables_at, touched
+from kernel.venue import match, restate_orders
+
+BAR, SPLIT, DIVIDEND = int(Kind.BAR), int(Kind.SPLIT), int(Kind.DIVIDEND)
+FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
+EQUITY, ANOMALY, RUN_ENDED = int(Kind.EQUITY), int(Kind.ANOMALY), int(Kind.RUN_ENDED)
+SLICE_END, NONE, EXTERNAL = int(Flag.SLICE_END), int(Reason.NONE), int(Origin.EXTERNAL)
+
+
+@jit
+def room_needed(s):
+    """Most events the next input or strategy call can add (`state.room_for_a_call` for the orders open now)."""
+    return 8 + 2 * (account(s).open_orders + INTENTS) + 5 * INTENTS
+
+
+@jit
+def run(s, start, count):
+    """Take inputs[start : start + count], give `seq` to each, and write what follows to `out`.
+
+    Returns how many it took; `s.produced` says how much it wrote. Fewer inputs than asked are consumed when `out` could not hold the next one's worst
+    case: call again with the rest. A slice whose decisions are under way then goes on where it stopped.
+    """
+    a = account(s)
+    s.produced = 0
+    consumed = 0
+    while consumed < count and s.out_count - s.produced >= room_needed(s):
+        e = input_event(s, start + consumed)
+        if e.kind == BAR:
+            if a.cursor < 0:
+                take_bar(s, e)
+            if e.flags & SLICE_END and not decide_slice(s):
+                break
+        else:
+            take_other(s, e)
+        consumed += 1
+    return consumed
+
+
+@jit
+def take_bar(s, e):
+    """Record a bar, then let it meet the resting orders; the first past an equity interval's end reports that end."""
+    a = account(s)
+    e.seq = a.seq + 1
+    if a.touched == 0 and rules(s).equity_interval > 0 and e.ts_init >= a.equity_due:
+        _take_first_bar(s, e)
+    else:
+        evolve(s, e)
+    if rules(s).simulate != 0:
+        match(s, e)
+
+
+@jit_call
+def _take_first_bar(s, e):
+    """As `take_bar`, with the EQUITY event of the interval that is over: values and `ts_event` from before this bar."""
+    due = draft_equity(s, e.seq, account(s).ts, e.ts_init)
+    evolve(s, e)
+    due.seq = e.seq + 1
+    emit(s, due)
+
+
+@jit_call
+def draft_equity(s, cause, ts_event, ts_init):
+    a = account(s)
+    e = draft(s, EQUITY, KERNEL, cause, ts_event, ts_init)
+    e.equity, e.cash, e.market_value = equity_of(s), a.cash, a.market_value
+    e.realized, e.unrealized = a.realized, a.market_value - a.cost
+    e.fees, e.dividends, e.peak, e.exposure = a.fees, a.dividends, a.peak, a.exposure
+    return e
+
+
+@jit
+def decide_slice(s):
+    """Guards once, then on_fill for each fill, then every strategy for every instrument that has a bar.
+
+    Stops early when `out` runs short, returns False and keeps the place in `account.cursor`.
+    """
+    a = account(s)
+    if a.cursor < 0:
+        close_slice(s)
+        a.cursor = 0
+    told = a.pending_fills
+    calls = told + rules(s).strategies * a.touched
+    for k in range(a.cursor, calls):
+        if s.out_count - s.produced < room_needed(s):
+            a.cursor = k
+            return False
+        if k < told:
+            call_on_fill(s, k)
+        else:
+            strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
+            call_on_bar(s, strategy, touched(s, place).instrument)
+    open_slice(s)
+    return True
+
+
+@jit_call
+def take_other(s, e):
+    """Anything that is not a bar: corporate actions, venue reports, commands, timers."""
+    e.seq = account(s).seq + 1
+    if e.kind == SPLIT or e.kind == DIVIDEND or FIRST_REPORT <= e.kind <= LAST_REPORT:
+        reason = refusal(s, e)
+        if reason != NONE:
+            evolve(s, e)
+            notice = draft(s, ANOMALY, KERNEL, e.seq, e.ts_event, e.ts_init)
+            notice.instrument, notice.strategy, notice.order_id = e.instrument, e.strategy, e.order_id
+            notice.reason = reason
+            emit(s, notice)
+            return
+    if e.kind == RUN_ENDED:
+        close_slice(s)
+    evolve(s, e)
+    if e.kind == SPLIT and rules(s).simulate != 0:
+        restate_orders(s, e)
+    elif e.kind == RUN_ENDED:
+        emit(s, draft_equity(s, e.seq, e.ts_event, e.ts_init))
+
+
+@jit_entry
+def run_at(address, start, count):
+    """`run` on the state whose TABLES record is at `address`: the one function Python calls."""
+    return run(tables_at(address), start, count)

@@ -1,0 +1,191 @@
+"""The fixed-width record everything on a tape is made of. The layout table *is* the schema.
+
+One 128-byte slot: a common header, six small codes, nine int64 body slots and one float. Each family gives the body
+slots its own honest names over the same memory (`e.close` of a bar and `e.px` of an order are one slot), so there is
+one record type, one log, one loop and one digest. numpy dtypes, Arrow schemas and SQL views derive from `FAMILIES`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kernel.codes import Kind
+
+EVENT_BYTES = 128
+WORD = "i8"
+
+# name, width, offset: everything before the body
+HEADER: tuple[tuple[str, str, int], ...] = (
+    ("seq", "i8", 0),  # place in the logical tape, gapless from 1
+    ("ts_event", "i8", 8),  # ns UTC: when it happened
+    ("ts_init", "i8", 16),  # ns UTC: when it became available; never decreases along seq
+    ("cause", "i8", 24),  # seq of the event that led to this one, 0 for EXTERNAL
+    ("instrument", "i4", 32),  # number in the instrument table, -1 for none
+    ("strategy", "u2", 36),  # number in the run's strategies, counted from 1; 0 is the account itself
+    ("flags", "u2", 38),
+    ("kind", "u1", 40),
+    ("origin", "u1", 41),
+    ("side", "i1", 42),
+    ("order_type", "u1", 43),
+    ("tif", "u1", 44),
+    ("status", "u1", 45),
+    ("reason", "u1", 46),
+    ("product", "u1", 47),
+)
+BODY_OFFSET, BODY_SLOTS = 48, 10  # nine int64 and, last, the one float64 `value`
+
+PRICE, MONEY, QTY, TIME, NUMBER = "price", "money", "qty", "time", "number"  # how a slot is shown
+
+
+@dataclass(frozen=True)
+class Family:
+    """Names and meanings of the nine integer body slots for a group of kinds; unused slots are zero."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    slots: tuple[tuple[str, str], ...]  # (name, what it is), in slot order
+    value: str = ""  # meaning of the float slot, if used
+
+
+FAMILIES: tuple[Family, ...] = (
+    Family(
+        "bar",
+        (Kind.BAR,),
+        (
+            ("ts_open", TIME),  # when the bar began; ts_event is its close
+            ("open", PRICE),
+            ("high", PRICE),
+            ("low", PRICE),
+            ("close", PRICE),
+            ("volume", QTY),
+            ("open_interest", QTY),
+        ),
+    ),
+    Family(
+        "order",
+        (
+            Kind.SIGNAL,
+            Kind.ORDER_SUBMITTED,
+            Kind.ORDER_DENIED,
+            Kind.ORDER_CANCEL_SUBMITTED,
+            Kind.ORDER_ACCEPTED,
+            Kind.ORDER_REJECTED,
+            Kind.ORDER_TRIGGERED,
+            Kind.ORDER_FILLED,
+            Kind.ORDER_CANCELED,
+            Kind.ORDER_EXPIRED,
+            Kind.ORDER_RESTATED,
+            Kind.ANOMALY,
+        ),
+        (
+            ("order_id", NUMBER),  # seq of its ORDER_SUBMITTED (of itself when denied)
+            ("ref", NUMBER),  # SIGNAL: working order to cancel, 0 for none
+            ("qty", QTY),  # FILLED: this fill's quantity; otherwise the order's
+            ("px", PRICE),  # limit price; FILLED: the fill's price
+            ("trigger_px", PRICE),
+            ("fee", MONEY),  # FILLED: charges of this fill
+            ("cum_qty", QTY),  # filled so far, this fill included
+            ("leaves_qty", QTY),  # still working
+            ("reserved", MONEY),  # SUBMITTED: cash set aside for it
+        ),
+        value="signal strength, whatever the strategy says it is",
+    ),
+    Family(
+        "split",
+        (Kind.SPLIT,),
+        (("numerator", NUMBER), ("denominator", NUMBER)),  # new shares : old shares
+    ),
+    Family("dividend", (Kind.DIVIDEND,), (("amount", PRICE),)),  # per share, in price units
+    Family(
+        "control",
+        (
+            Kind.TIMER,
+            Kind.RUN_STARTED,
+            Kind.RUN_ENDED,
+            Kind.LIMIT_CHANGED,
+            Kind.TRADING_STATE_CHANGED,
+            Kind.STRATEGY_PAUSED,
+            Kind.STRATEGY_RESUMED,
+            Kind.CASH_ADJUSTED,
+            Kind.STRATEGY_FAULT,
+        ),
+        (
+            ("code", NUMBER),  # TIMER: its id; LIMIT_CHANGED: field of LIMITS; FAULT: hook of the program
+            ("setting", NUMBER),  # new limit or trading state
+            ("amount_money", MONEY),  # CASH_ADJUSTED: paid in (+) or out (-)
+        ),
+    ),
+    Family(
+        "equity",
+        (Kind.EQUITY,),
+        (
+            ("equity", MONEY),
+            ("cash", MONEY),
+            ("market_value", MONEY),
+            ("realized", MONEY),
+            ("unrealized", MONEY),
+            ("fees", MONEY),
+            ("dividends", MONEY),
+            ("peak", MONEY),
+            ("exposure", MONEY),  # sum of |position value|
+        ),
+    ),
+)
+FAMILY_OF: dict[Kind, Family] = {kind: family for family in FAMILIES for kind in family.kinds}
+
+
+class Record(np.void):
+    """A record whose fields are attributes, whatever numpy's own methods are called; anything else cannot be set."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        fields = np.void.__getattribute__(self, "dtype").fields
+        return self[name] if name in fields else np.void.__getattribute__(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.dtype.fields:
+            raise AttributeError(f"a record has no field {name}: it has {', '.join(self.dtype.fields)}")
+        self[name] = value
+
+
+def _layout(families: tuple[Family, ...]) -> np.dtype:
+    names, formats, offsets = (list(column) for column in zip(*HEADER, strict=True))
+    for family in families:
+        for slot, (name, _) in enumerate(family.slots):
+            names.append(name)
+            formats.append(WORD)
+            offsets.append(BODY_OFFSET + 8 * slot)
+    names.append("value")
+    formats.append("f8")
+    offsets.append(BODY_OFFSET + 8 * (BODY_SLOTS - 1))
+    fields = {"names": names, "formats": formats, "offsets": offsets, "itemsize": EVENT_BYTES}
+    return np.dtype((Record, np.dtype(fields)))
+
+
+EVENT = _layout(FAMILIES)
+"""The record of the kernel: every family's names over one slot."""
+
+FAMILY_DTYPES: dict[str, np.dtype] = {family.name: _layout((family,)) for family in FAMILIES}
+"""The same slot seen with one family's names only, for numpy, Arrow and SQL outside the loop."""
+
+
+def _check_layout() -> None:
+    end = 0
+    for name, width, offset in HEADER:
+        assert offset == end and offset % np.dtype(width).itemsize == 0, f"{name}: padding or misalignment"
+        end = offset + np.dtype(width).itemsize
+    assert end == BODY_OFFSET and BODY_OFFSET + 8 * BODY_SLOTS == EVENT_BYTES == EVENT.itemsize
+    assert all(len(family.slots) <= BODY_SLOTS - 1 for family in FAMILIES)
+    assert len(FAMILY_OF) == len(Kind) == sum(len(family.kinds) for family in FAMILIES)
+    names = [name for family in FAMILIES for name, _ in family.slots]
+    assert len(names) == len(set(names)), "a slot name belongs to one family"
+
+
+_check_layout()
+
+
+def events(count: int) -> np.ndarray:
+    """`count` zeroed event records."""
+    return np.zeros(count, EVENT)

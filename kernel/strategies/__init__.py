@@ -1,0 +1,1 @@
+"""Built-in strategies, each an example of the API; `onetape backtest --strategy NAME`."""

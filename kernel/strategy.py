@@ -1,0 +1,203 @@
+"""What the user writes: a class whose attributes declare parameters, memory and indicators, and what to do on a bar.
+
+`@strategy` turns the attributes, in the order written, into one record dtype; inside `on_bar` `self` is that record, one
+for each instrument. Nothing is ever an instance of the class.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kernel.errors import StrategyError
+from kernel.indicators import Indicator
+from kernel.jit import jit_user
+from kernel.schema import Record
+
+C = TypeVar("C", bound=type)
+
+
+class Param:
+    """A parameter: swept, bounded, shown. Whole-number defaults make whole-number parameters."""
+
+    def __init__(self, default: float, low: float | None = None, high: float | None = None) -> None:
+        self.default, self.low, self.high = default, low, high
+
+    @property
+    def width(self) -> str:
+        return "i8" if isinstance(self.default, int) else "f8"
+
+
+class Float:
+    """A number the strategy remembers from bar to bar."""
+
+    width = "f8"
+
+    def __init__(self, default: float = 0.0) -> None:
+        self.default = float(default)
+
+
+class Int:
+    """A whole number the strategy remembers from bar to bar."""
+
+    width = "i8"
+
+    def __init__(self, default: int = 0) -> None:
+        self.default = int(default)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A strategy as declared: everything needed to lay out its memory and compile its program."""
+
+    name: str
+    owner: type
+    file: Path
+    line: int
+    members: tuple[tuple[str, Any], ...]
+    dtype: np.dtype
+    on_bar: Callable
+    on_fill: Callable | None
+    warmup: Any
+
+    @property
+    def params(self) -> dict[str, Param]:
+        return {name: member for name, member in self.members if isinstance(member, Param)}
+
+    @property
+    def indicators(self) -> dict[str, Indicator]:
+        return {name: member for name, member in self.members if isinstance(member, Indicator)}
+
+    def where(self, line: int | None = None) -> str:
+        return f"{self.file}:{line or self.line}"
+
+
+def helper(f: Callable) -> Callable:
+    """Decorator for a function of a strategy file that hooks call: compiled with them."""
+    compiled = jit_user(f)
+    compiled.onetape_helper = True
+    return compiled
+
+
+REGISTRY: dict[str, Definition] = {}
+
+
+def snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def strategy(owner: C) -> C:
+    """Class decorator: declare `owner` as a strategy, known by its name in snake_case.
+
+    Raises StrategyError, with file and line, when a declaration cannot work.
+    """
+    try:
+        file, line = Path(inspect.getsourcefile(owner) or "?"), inspect.getsourcelines(owner)[1]
+    except (OSError, TypeError):
+        raise StrategyError(f"{owner.__name__}: a strategy is written in a file, not at a prompt") from None
+    members = tuple((n, m) for n, m in vars(owner).items() if isinstance(m, Param | Float | Int | Indicator))
+    _check_members(owner, members, f"{file}:{line}")
+    fields: list[tuple] = [("bars_seen", "i8"), ("bars_needed", "i8")]
+    for name, member in members:
+        try:
+            fields.append((name, member.dtype() if isinstance(member, Indicator) else member.width))
+        except ValueError as error:
+            raise StrategyError(f"{file}:{line}: {name} of {owner.__name__}: {error}") from None
+    dtype = np.dtype((Record, np.dtype(fields, align=True)))
+    definition = Definition(
+        name=snake_case(owner.__name__),
+        owner=owner,
+        file=file,
+        line=line,
+        members=members,
+        dtype=dtype,
+        on_bar=vars(owner)["on_bar"],
+        on_fill=vars(owner).get("on_fill"),
+        warmup=vars(owner).get("warmup"),
+    )
+    REGISTRY[definition.name] = definition
+    owner.onetape = definition  # type: ignore[attr-defined]
+    return owner
+
+
+def _check_members(owner: type, members: tuple[tuple[str, Any], ...], where: str) -> None:
+    if "on_bar" not in vars(owner):
+        raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx)")
+    for hook, names in (("on_bar", ["self", "bar", "ctx"]), ("on_fill", ["self", "fill", "ctx"])):
+        if hook in vars(owner) and list(inspect.signature(vars(owner)[hook]).parameters) != names:
+            raise StrategyError(f"{where}: {owner.__name__}.{hook} must take ({', '.join(names)})")
+    for name, value in vars(owner).items():
+        plain = isinstance(value, int | float | str) and not name.startswith("_")
+        if plain and name != "warmup":
+            raise StrategyError(
+                f"{where}: {name} = {value!r} in {owner.__name__} is neither parameter nor memory: "
+                f"write {name} = Param({value!r}), Float() or Int(), or make it a constant of the module"
+            )
+    known = [id(member) for _, member in members]
+    for place, (name, member) in enumerate(members):
+        if name in ("bars_seen", "bars_needed"):
+            raise StrategyError(f"{where}: {name} is a name Onetape uses itself: choose another")
+        if isinstance(member, Indicator):
+            for what, other in (("period", member.period), ("of", member.of)):
+                if isinstance(other, Param | Indicator) and id(other) not in known[:place]:
+                    raise StrategyError(f"{where}: the {what} of {name} must be declared above it in {owner.__name__}")
+
+
+def resolve_params(definition: Definition, given: Mapping[str, float]) -> dict[str, float]:
+    """Defaults with `given` on top, checked against the declared bounds; raises StrategyError."""
+    params = definition.params
+    for name in given:
+        if name not in params:
+            near = get_close_matches(name, params, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(params) or 'none'}"
+            raise StrategyError(f"{definition.name} has no parameter {name}{hint}")
+    values: dict[str, float] = {}
+    for name, param in params.items():
+        value = given.get(name, param.default)
+        if param.width == "i8" and value != int(value):
+            raise StrategyError(f"{definition.name}: {name} is a whole number, not {value}")
+        low, high = param.low, param.high
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise StrategyError(f"{definition.name}: {name}={value} is outside {low} .. {high}")
+        values[name] = int(value) if param.width == "i8" else float(value)
+    return values
+
+
+def _value(owner: Definition, values: Mapping[str, float], number: Any) -> int:
+    """A literal number, or what the run gave the parameter."""
+    for name, member in owner.members:
+        if member is number:
+            return int(values[name])
+    return int(getattr(number, "default", number))
+
+
+def warm_up_bars(definition: Definition, values: Mapping[str, float]) -> int:
+    """Bars before `on_bar` is first called: the slowest indicator, or the class's `warmup`."""
+    if definition.warmup is not None:
+        return _value(definition, values, definition.warmup)
+    needs: dict[int, int] = {}
+    for indicator in definition.indicators.values():
+        own = indicator.warm_up(_value(definition, values, indicator.period))
+        needs[id(indicator)] = own + (needs[id(indicator.of)] - 1 if indicator.of is not None else 0)
+    return max(needs.values(), default=1)
+
+
+def write_memory(definition: Definition, values: Mapping[str, float], records: np.ndarray) -> None:
+    """Set `records` (one an instrument, of `definition.dtype`) up for a run; raises StrategyError on a bad period."""
+    first = np.zeros(1, definition.dtype)
+    memory = first[0]
+    memory.bars_needed = warm_up_bars(definition, values)
+    for name, member in definition.members:
+        if isinstance(member, Indicator):
+            try:
+                member.configure(memory[name], _value(definition, values, member.period))
+            except ValueError as error:
+                raise StrategyError(f"{definition.where()}: {name}: {error}") from None
+        else:
+            memory[name] = values[name] if isinstance(member, Param) else member.default
+    records[:] = first[0]
