@@ -18,7 +18,7 @@ from kernel.schema import EVENT, Record
 INTENTS = 16  # signals a strategy may place in one call
 
 
-def _record(*fields: tuple) -> np.dtype:
+def packed_record(*fields: tuple) -> np.dtype:
     dtype = np.dtype((Record, [f if len(f) == 3 else (f[0], f[1]) for f in fields]))
     end = 0
     for name in dtype.names:
@@ -30,7 +30,7 @@ def _record(*fields: tuple) -> np.dtype:
     return dtype
 
 
-ACCOUNT = _record(
+ACCOUNT = packed_record(
     ("seq", "i8"),
     ("ts", "i8"),  # ts_init of the last event
     ("ts_slice", "i8"),  # ts_init of the open slice
@@ -61,7 +61,7 @@ ACCOUNT = _record(
     ("pending_fills", "i8"),  # fills in the open slice that on_fill has not seen
     ("trading_state", "i8"),
 )
-BOOK = _record(  # one a strategy; book 0 is the account itself
+BOOK = packed_record(  # one a strategy; book 0 is the account itself
     ("cash_flow", "i8"),
     ("realized", "i8"),
     ("fees", "i8"),
@@ -69,7 +69,7 @@ BOOK = _record(  # one a strategy; book 0 is the account itself
     ("stopped", "i8"),  # 0 running, 1 paused, 2 fault
     ("open_orders", "i8"),
 )
-POSITION = _record(  # one a strategy x instrument
+POSITION = packed_record(  # one a strategy x instrument
     ("qty", "i8"),
     ("cost", "i8"),  # signed: what the open quantity cost, average method
     ("realized", "i8"),
@@ -79,7 +79,7 @@ POSITION = _record(  # one a strategy x instrument
     ("working_buy", "i8"),  # leaves_qty of its working orders, by side
     ("working_sell", "i8"),
 )
-MARKET = _record(  # one an instrument: what trading did to it
+MARKET = packed_record(  # one an instrument: what trading did to it
     ("mark", "i8"),  # last close, 0 before the first bar
     ("ts_mark", "i8"),
     ("bar_seq", "i8"),
@@ -96,7 +96,7 @@ MARKET = _record(  # one an instrument: what trading did to it
     ("open_interest", "i8"),
     ("warm_up", "i8"),
 )
-ORDER = _record(
+ORDER = packed_record(
     ("order_id", "i8"),  # 0 marks a free slot
     ("next", "i8"),
     ("previous", "i8"),
@@ -115,7 +115,7 @@ ORDER = _record(
     ("tif", "i8"),
     ("status", "i8"),
 )
-FILL = _record(  # waits for on_fill until the slice ends
+FILL = packed_record(  # waits for on_fill until the slice ends
     ("order_id", "i8"),
     ("qty", "i8"),
     ("px", "i8"),
@@ -126,14 +126,14 @@ FILL = _record(  # waits for on_fill until the slice ends
     ("strategy", "i8"),
     ("side", "i8"),
 )
-LIMITS = _record(  # settings a LIMIT_CHANGED event can move, in this order
+LIMITS = packed_record(  # settings a LIMIT_CHANGED event can move, in this order
     ("max_order_qty", "i8"),
     ("max_order_notional", "i8"),
     ("max_position_qty", "i8"),
     ("allow_short", "i8"),
     ("market_buffer_bps", "i8"),  # a market order reserves mark * (1 + this)
 )
-RULES = _record(  # fixed for the run
+RULES = packed_record(  # fixed for the run
     ("simulate", "i8"),  # 1: the kernel's own venue answers orders
     ("equity_interval", "i8"),  # ns between EQUITY events, 0 for none
     ("fee_rate", "i8"),  # charges as a share of a fill's value, in 1e-9
@@ -145,19 +145,19 @@ RULES = _record(  # fixed for the run
     ("instruments", "i8"),
     ("seed", "i8"),
 )
-INSTRUMENT = _record(
+INSTRUMENT = packed_record(
     ("tick", "i8"),
     ("lot", "i8"),
     ("selected", "i8"),  # 1: part of this run
 )
-PROGRAM = _record(  # where a strategy's code and memory are in this process; never on tape, never in a digest
+PROGRAM = packed_record(  # where a strategy's code and memory are in this process; never on tape, never in a digest
     ("address", "i8"),
     ("memory", "i8"),  # address of the record of instrument 0
     ("stride", "i8"),  # bytes from one instrument's record to the next
     ("frame", "i8"),  # address of the frame table
     ("on_fill", "i8"),  # 1: has that hook
 )
-BAR_VIEW = _record(  # what `bar` is inside a strategy: prices adjusted for the splits known so far
+BAR_VIEW = packed_record(  # what `bar` is inside a strategy: prices adjusted for the splits known so far
     ("ts", "i8"),
     ("ts_open", "i8"),
     ("open", "f8"),
@@ -167,7 +167,7 @@ BAR_VIEW = _record(  # what `bar` is inside a strategy: prices adjusted for the 
     ("volume", "f8"),
     ("open_interest", "f8"),
 )
-FILL_VIEW = _record(  # what `fill` is inside on_fill
+FILL_VIEW = packed_record(  # what `fill` is inside on_fill
     ("ts", "i8"),
     ("side", "i8"),
     ("qty", "i8"),
@@ -175,7 +175,7 @@ FILL_VIEW = _record(  # what `fill` is inside on_fill
     ("fee", "f8"),
     ("order_id", "i8"),
 )
-INTENT = _record(
+INTENT = packed_record(
     ("side", "i8"),  # 0: cancel
     ("qty", "i8"),
     ("order_type", "i8"),
@@ -186,7 +186,7 @@ INTENT = _record(
     ("trigger_price", "f8"),
     ("strength", "f8"),
 )
-CONTEXT = _record(  # what `ctx` is inside a strategy
+CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("ts", "i8"),
     ("instrument", "i8"),
     ("strategy", "i8"),
@@ -203,7 +203,7 @@ CONTEXT = _record(  # what `ctx` is inside a strategy
     ("count", "i8"),  # intents placed so far in this call
     ("intents", INTENT, (INTENTS,)),
 )
-FRAME = _record(  # the one argument of a program beside its memory
+FRAME = packed_record(  # the one argument of a program beside its memory
     ("hook", "i8"),
     ("bar", BAR_VIEW),
     ("fill", FILL_VIEW),
@@ -212,7 +212,7 @@ FRAME = _record(  # the one argument of a program beside its memory
 HOOK_BAR, HOOK_FILL = 0, 1
 PROGRAM_OK, PROGRAM_FAULT = 0, -1
 
-TOUCHED = _record(("instrument", "i8"))
+TOUCHED = packed_record(("instrument", "i8"))
 BYTE = np.dtype("u1")
 
 
@@ -258,7 +258,7 @@ assert tuple(name for name, _ in STATE) == State._fields
 
 # Where the tables are: the kernel's one argument. A pointer costs nothing to pass; fifteen arrays made the engine
 # compile for three minutes.
-TABLES = _record(
+TABLES = packed_record(
     *((field, "i8") for name, _ in STATE for field in (name, f"{name}_count")),
     ("produced", "i8"),  # events in `out` after the last call
 )

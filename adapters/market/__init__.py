@@ -1,0 +1,1 @@
+"""Recorded market data: import, generate, verify and read market tapes."""

@@ -1,0 +1,245 @@
+"""One file into the spool: read, convert, check, and find each bar's open and close time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from adapters.market.check import PRICES, by_symbol, check_order, check_rows, note_problems
+from adapters.market.findings import Findings
+from adapters.market.instruments import Registry
+from adapters.market.options import ImportOptions
+from adapters.market.prices import MISSING, Problems, px_column, qty_column
+from adapters.market.source import RawBatch, Source, stem, time_column
+from adapters.market.spool import Spool
+from adapters.market.stamps import DATE, INSTANT, NAIVE, Stamps
+from adapters.market.tape import Columns
+from adapters.market.zones import DAY, SECOND, show_time, to_local, to_utc
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass
+class Symbols:
+    """Codes of symbols in order of appearance; per code the tick to check and what its prices have in
+    common."""
+
+    registry: Registry
+    tick_asked: int | None
+    names: list[str] = field(default_factory=list)
+    ticks: list[int] = field(default_factory=list)
+    common: list[int] = field(default_factory=list)  # gcd of all prices, units
+    codes: dict[str, int] = field(default_factory=dict)
+
+    def code(self, name: str) -> int:
+        if name not in self.codes:
+            self.codes[name] = len(self.names)
+            self.names.append(name)
+            known = self.registry.find(name)
+            self.ticks.append(self.tick_asked or (known.tick if known else 1))
+            self.common.append(0)
+        return self.codes[name]
+
+    def note_prices(self, rows: Columns) -> None:
+        """Keep the greatest common divisor of each symbol's prices, for tick = auto."""
+        common = np.gcd(np.gcd(rows["open"], rows["high"]), np.gcd(rows["low"], rows["close"]))
+        order = by_symbol(rows["code"])
+        codes = rows["code"] if order is None else rows["code"][order]
+        common = common if order is None else common[order]
+        starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else np.zeros(0, "i8")
+        for code, value in zip(codes[starts], np.gcd.reduceat(common, starts) if len(starts) else (), strict=True):
+            self.common[code] = int(np.gcd(self.common[code], int(value)))
+
+
+@dataclass
+class Loaded:
+    """Where one file's rows are in the spool and what was found in it."""
+
+    path: Path
+    start: int
+    stop: int
+    rows: int  # in the file, empty ones too
+    empty: int
+    findings: Findings
+
+
+def load_file(path: Path, options: ImportOptions, symbols: Symbols, spool: Spool, progress: Progress | None) -> Loaded:
+    """Append the bars of `path` to the spool; a file with findings leaves none. Raises ImportRefused,
+    NotFound."""
+    source = Source(path, options)
+    findings = Findings(str(path))
+    stamps = Stamps(str(path), options.date_format, source.time_texts)
+    start, rows, empty, unread = spool.rows, 0, 0, 0
+    for batch in source.batches(findings):
+        rows += len(batch.lines)
+        if options.skip_empty:
+            kept = _without_empty(batch)
+            empty += len(batch.lines) - len(kept.lines)
+            batch = kept  # noqa: PLW2901
+        if len(batch.lines):
+            columns = _convert(batch, options, symbols, stamps, findings, stem(path))
+            unread += int(np.sum(columns.pop("bad")))
+            if not findings.total:
+                symbols.note_prices(columns)
+            spool.append(columns)
+        if progress is not None:
+            progress(rows, max(rows, source.rows_total) if source.rows_total is not None else None, path.name)
+    if rows == 0 and not findings.total:
+        findings.add(0, "holds no bars: there is nothing below its header")
+    if not unread and spool.rows > start:  # with unreadable times the rest would only repeat the trouble
+        _finish_times(spool, start, stamps.kind, options, symbols, findings)
+    if findings.total:
+        spool.truncate(start)
+    return Loaded(path, start, spool.rows, rows, empty, findings)
+
+
+def _convert(
+    batch: RawBatch,
+    options: ImportOptions,
+    symbols: Symbols,
+    stamps: Stamps,
+    findings: Findings,
+    file_stem: str,
+) -> Columns:
+    lines, given = batch.lines, batch.columns
+    bad = np.zeros(len(lines), bool)
+    rows: Columns = {"line": lines, "bad": bad, "span": np.zeros(len(lines), "i8")}
+    rows["code"] = _codes(batch, options.symbol or file_stem, symbols, findings, bad)
+    rows["stamp"], problems = stamps.read(time_column(given))
+    note_problems(findings, lines, "time", problems, bad)
+    ticks = {symbols.ticks[code] for code in np.unique(rows["code"])}
+    tick = ticks.pop() if len(ticks) == 1 else np.array(symbols.ticks, "i8")[rows["code"]]
+    for name in PRICES:
+        rows[name], problems = px_column(given[name], tick)
+        note_problems(findings, lines, name, problems, bad)
+    for name in ("volume", "open_interest"):
+        rows[name], problems = np.zeros(len(lines), "i8"), {}
+        if name in given:
+            rows[name], problems = qty_column(given[name])
+        note_problems(findings, lines, name, problems, bad)
+    rows["adj_close"] = np.full(len(lines), np.nan)
+    if "adj_close" in given:
+        rows["adj_close"], problems = _floats(given["adj_close"])
+        note_problems(findings, lines, "adj_close", problems, bad)
+    check_rows(findings, rows, tick, bad)
+    return rows
+
+
+def _codes(batch: RawBatch, default: str, symbols: Symbols, findings: Findings, bad: np.ndarray) -> np.ndarray:
+    if "symbol" not in batch.columns:
+        return np.full(len(batch.lines), symbols.code(default), "i4")
+    import pyarrow as pa
+
+    encoded = batch.columns["symbol"].cast(pa.string()).fill_null("").dictionary_encode()
+    names = [name.strip() for name in encoded.dictionary.to_pylist()]
+    table = np.array([symbols.code(name) if name.lower() not in {"", "null"} else -1 for name in names], "i4")
+    codes = table[encoded.indices.to_numpy(zero_copy_only=False)]
+    nameless = codes < 0
+    if nameless.any():
+        findings.add_rows(nameless, batch.lines, lambda i: "symbol is missing")
+        bad |= nameless
+        codes = np.where(nameless, symbols.code(default), codes)
+    return codes
+
+
+def _floats(column: "pa.Array") -> tuple[np.ndarray, Problems]:
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.float64()).to_numpy(zero_copy_only=False), {}
+    except pa.ArrowInvalid:
+        values, problems = np.full(len(column), np.nan), {}
+        for row, text in enumerate(column.to_pylist()):
+            try:
+                values[row] = float(text) if text is not None and text.strip().lower() not in MISSING else np.nan
+            except ValueError:
+                problems[row] = f"is {text!r}, which is not a number"
+        return values, problems
+
+
+def _without_empty(batch: RawBatch) -> RawBatch:
+    """Leave out rows whose four prices are all missing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    empty = np.ones(len(batch.lines), bool)
+    for name in PRICES:
+        column = batch.columns[name]
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            gone = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(column)), pa.array(sorted(MISSING), column.type))
+            empty &= pc.fill_null(gone, True).to_numpy(zero_copy_only=False)
+        else:
+            empty &= pc.is_null(column, nan_is_null=True).to_numpy(zero_copy_only=False)
+    keep = pa.array(~empty)
+    return RawBatch(batch.lines[~empty], {name: column.filter(keep) for name, column in batch.columns.items()})
+
+
+def _finish_times(
+    spool: Spool, start: int, kind: str, options: ImportOptions, symbols: Symbols, findings: Findings
+) -> None:
+    """Turn stamps into ts_event and span, in place, and check that time goes forward."""
+    stamp, span = spool.column("stamp", start), spool.column("span", start)
+    codes, lines = spool.column("code", start), spool.column("line", start)
+    times = np.array(stamp)
+    days = _days(times, kind, options.tz)
+    if days is not None:
+        opened, _ = to_utc(days, options.tz)
+        close = options.close_ns()
+        closed, _ = to_utc(days + close, options.tz)
+        check_order(findings, codes, closed, lines, symbols.names, options.tz)
+        stamp[:], span[:] = closed, closed - opened
+        return
+    if kind == NAIVE:
+        times, twice = to_utc(times, options.tz)
+        findings.add_rows(
+            twice,
+            lines,
+            lambda i: f"time {_wall(stamp[i])} exists twice or not at all in {options.tz} (clock change): give offsets",
+        )
+    check_order(findings, codes, times, lines, symbols.names, options.tz)
+    length = options.span_ns() or _infer_span(times, codes, options.tz)
+    if length is None:
+        findings.add(0, "no two bars of one day tell how long a bar is: give span, such as 1m")
+        return
+    stamp[:] = times + length if options.stamp == "open" else times
+    span[:] = length
+
+
+def _wall(local: int) -> str:
+    return show_time(local, "UTC")[:19]
+
+
+def _days(times: np.ndarray, kind: str, tz: str) -> np.ndarray | None:
+    """Local midnights if the file holds dates, also such as are written as instants at midnight; else
+    None."""
+    if kind == DATE:
+        return times
+    local = to_local(times, tz) if kind == INSTANT else times
+    if not np.any(local % DAY):
+        return local
+    if kind == INSTANT and not np.any(times % DAY):  # 2024-01-02T00:00Z means the date, whatever the zone
+        return times
+    return None
+
+
+def _infer_span(times: np.ndarray, codes: np.ndarray, tz: str) -> int | None:
+    """The most common step between bars of one symbol and local day; the shorter of two equally common
+    ones."""
+    order = by_symbol(codes)
+    if order is not None:
+        times, codes = times[order], codes[order]
+    day = to_local(times, tz) // DAY
+    steps = np.diff(times)[(codes[1:] == codes[:-1]) & (day[1:] == day[:-1])]
+    steps = steps[steps > 0]
+    if not len(steps):
+        return None
+    if not np.any(steps % SECOND):
+        counts = np.bincount(steps // SECOND)
+        return int(np.argmax(counts)) * SECOND
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[np.argmax(counts)])

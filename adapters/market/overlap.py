@@ -1,0 +1,177 @@
+"""Which bars of an import are new: against each other and against every stored tape, by instrument, close
+time and span."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapters.market.check import by_symbol
+from adapters.market.load import Loaded
+from adapters.market.prices import show_px
+from adapters.market.reader import bar_batches
+from adapters.market.spool import Spool
+from adapters.market.tape import Columns, Manifest
+from adapters.market.zones import DAY, show_time
+
+COMPARED = ("open", "high", "low", "close", "volume", "open_interest")
+
+
+@dataclass
+class Selection:
+    """`order`: spool rows to store, by (time, rank, span); `rank` orders symbol codes as their numbers
+    will."""
+
+    order: np.ndarray
+    duplicates: np.ndarray  # spool rows that repeat an equal bar
+
+
+def select(spool: Spool, files: list[Loaded], rank: np.ndarray, symbols: list[str], tz: str) -> Selection:
+    """Sort the rows of all files without findings; equal repeats between files are left out.
+
+    A bar that differs from an earlier file's becomes a finding of the later file, which then takes no part.
+    """
+    while True:
+        keep = np.zeros(spool.rows, bool)
+        for file in files:
+            keep[file.start : file.stop] = file.findings.total == 0
+        rows = np.flatnonzero(keep)
+        order = _sorted(spool, rows, rank)
+        again = _repeats(spool, order)
+        if not len(again):
+            return Selection(order, np.zeros(0, "i8"))
+        earlier, later = order[again - 1], order[again]
+        # a run of three and more repeats is compared neighbour by neighbour: equality carries over
+        differs = np.zeros(len(again), bool)
+        for name in COMPARED:
+            values = spool.column(name)
+            differs |= values[earlier] != values[later]
+        if not differs.any():
+            return Selection(np.delete(order, again), later)
+        first = int(np.flatnonzero(differs)[0])
+        _report_between(spool, files, int(earlier[first]), int(later[first]), symbols, tz)
+
+
+def _sorted(spool: Spool, rows: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    numbers, times, spans = (
+        rank[spool.column("code")[rows]],
+        spool.column("stamp")[rows],
+        spool.column("span")[rows],
+    )
+    if len(rows) and np.any(spans != spans[0]):
+        return rows[np.lexsort((spans, numbers, times))]
+    grouped = by_symbol(
+        numbers
+    )  # files one symbol after the other leave long ascending runs, which the next sort merges
+    if grouped is not None:
+        rows, times = rows[grouped], times[grouped]
+    if np.all(times[1:] >= times[:-1]):
+        return rows
+    return rows[np.argsort(times, kind="stable")]
+
+
+def _repeats(spool: Spool, order: np.ndarray) -> np.ndarray:
+    """Places in `order` whose row has the key of the one before."""
+    same = np.ones(max(len(order) - 1, 0), bool)
+    for name in ("stamp", "code", "span"):
+        values = spool.column(name)[order]
+        same &= values[1:] == values[:-1]
+    return np.flatnonzero(same) + 1
+
+
+def _file_of(files: list[Loaded], row: int) -> Loaded:
+    return next(file for file in files if file.start <= row < file.stop)
+
+
+def _report_between(spool: Spool, files: list[Loaded], earlier: int, later: int, symbols: list[str], tz: str) -> None:
+    name = next(n for n in COMPARED if spool.column(n)[earlier] != spool.column(n)[later])
+    values = spool.column(name)
+    there = _file_of(files, earlier)
+    symbol = symbols[int(spool.column("code")[later])]
+    when = show_time(int(spool.column("stamp")[later]), tz)
+    _file_of(files, later).findings.add(
+        int(spool.column("line")[later]),
+        f"{symbol} at {when}: {name} {_shown(name, int(values[later]))} differs from "
+        f"{_shown(name, int(values[earlier]))} "
+        f"in {there.path}:{int(spool.column('line')[earlier])}: import only the right one",
+    )
+
+
+def _shown(name: str, value: int) -> str:
+    return show_px(value) if name in ("open", "high", "low", "close") else str(value)
+
+
+def compare_stored(
+    tapes: list[Manifest], spool: Spool, files: list[Loaded], order: np.ndarray, numbers: np.ndarray, tz: str
+) -> np.ndarray:
+    """Mask over `order`: bars that a tape holds already, equal in every field.
+
+    `numbers` is the registered number per symbol code, -1 for new ones. The first bar that differs from a
+    stored one
+    becomes a finding of its file. Tapes are read only where they overlap, a batch at a time.
+    """
+    known = np.zeros(len(order), bool)
+    if not len(order) or not np.any(numbers >= 0):
+        return known
+    rows: Columns = {name: spool.column(name)[order] for name in ("stamp", "code", "span")}
+    rows["number"] = numbers[rows["code"]]
+    first, last = int(rows["stamp"][0]), int(rows["stamp"][-1])
+    wanted = set(numbers[np.unique(rows["code"])].tolist()) - {-1}
+    code_of = {int(number): code for code, number in enumerate(numbers) if number >= 0}
+    reported: set[int] = set()
+    for tape in tapes:
+        shared = {i.number for i in tape.instruments if i.bars and i.number in wanted}
+        shared &= {i.number for i in tape.instruments if i.last_ts >= first and i.first_ts <= last + DAY}
+        if not shared:
+            continue
+        for batch in bar_batches(
+            tape.path, shared, first, last + DAY
+        ):  # DAY: feeds store when a bar came in, not its close
+            mine, theirs = _match(rows, batch)
+            known[mine] = True
+            for name in COMPARED:
+                stored = batch[name][theirs] if name in batch else np.zeros(len(theirs), "i8")
+                new = spool.column(name)[order[mine]]
+                for place in np.flatnonzero(new != stored):
+                    file = _file_of(files, int(order[mine[place]]))
+                    if file.start not in reported:
+                        reported.add(file.start)
+                        where = int(order[mine[place]])
+                        symbol = next(
+                            i.symbol for i in tape.instruments if code_of.get(i.number) == rows["code"][mine[place]]
+                        )
+                        file.findings.add(
+                            int(spool.column("line")[where]),
+                            f"{symbol} at {show_time(int(rows['stamp'][mine[place]]), tz)}: {name} "
+                            f"{_shown(name, int(new[place]))} differs from "
+                            f"{_shown(name, int(stored[place]))} on tape "
+                            f"{tape.name}: recorded bars never change; correct the file, or import into "
+                            f"another home",
+                        )
+                    if len(reported) == len(files):
+                        break
+    return known
+
+
+def _match(rows: Columns, batch: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """(places in `rows`, places in `batch`) of equal (close time, instrument, span); `rows` is in time
+    order."""
+    event = batch["ts_init"] - batch["lag"] if "lag" in batch else batch["ts_init"]
+    start = int(np.searchsorted(rows["stamp"], event.min(), "left"))
+    stop = int(np.searchsorted(rows["stamp"], event.max(), "right"))
+    window = slice(start, stop)
+    spans = np.unique(np.concatenate([batch["span"], rows["span"][window]]))
+    times = np.unique(rows["stamp"][window])
+    if not len(times):
+        return np.zeros(0, "i8"), np.zeros(0, "i8")
+    top = int(max(batch["instrument"].max(), rows["number"][window].max())) + 2
+
+    def keys(time: np.ndarray, number: np.ndarray, span: np.ndarray) -> np.ndarray:
+        place = np.searchsorted(times, time)
+        return (place * top + number + 1) * len(spans) + np.searchsorted(spans, span)
+
+    inside = np.isin(event, times)
+    theirs = np.flatnonzero(inside)
+    stored = keys(event[inside], batch["instrument"][inside].astype("i8"), batch["span"][inside])
+    new = keys(rows["stamp"][window], rows["number"][window].astype("i8"), rows["span"][window])
+    _, here, there = np.intersect1d(new, stored, assume_unique=True, return_indices=True)
+    return here + start, theirs[there]

@@ -1,0 +1,102 @@
+"""Stream the bars of a market tape in order: needed row groups and columns only, one thread, flat memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from adapters.market.tape import ACTION_COLUMNS, ACTIONS, BAR_COLUMNS, BARS, Columns
+from kernel.errors import TapeCorrupt
+
+BATCH_ROWS = 65_536
+
+
+def bar_batches(
+    path: Path,
+    instruments: set[int] | None = None,
+    first_ts: int | None = None,
+    last_ts: int | None = None,
+    batch_rows: int = BATCH_ROWS,
+    columns: tuple[str, ...] | None = None,
+) -> Iterator[Columns]:
+    """Bars of the tape folder `path` with first_ts <= ts_init <= last_ts (ns UTC) of `instruments`, in tape
+    order.
+
+    Yields non-empty dicts of equally long numpy arrays (read-only, at most `batch_rows` rows) named as in
+    tape.BAR_COLUMNS; `open_interest` and `lag` are missing when the tape has none. ts_event = ts_init - lag
+    and
+    ts_open = ts_event - span. `columns` narrows the dict. Raises TapeCorrupt.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file_path = Path(path) / BARS
+    try:
+        with pq.ParquetFile(file_path, memory_map=True, pre_buffer=False) as file:
+            stored = set(file.schema_arrow.names)
+            wanted = [n for n in BAR_COLUMNS if n in stored and (columns is None or n in columns)]
+            needed = wanted + [n for n in ("ts_init", "instrument") if n not in wanted]
+            groups = _row_groups(file, instruments, first_ts, last_ts)
+            for batch in file.iter_batches(batch_rows, row_groups=groups, columns=needed, use_threads=False):
+                rows = {name: batch.column(name).to_numpy() for name in needed}
+                rows = _select(rows, instruments, first_ts, last_ts)
+                if len(rows["ts_init"]):
+                    yield {name: rows[name] for name in wanted}
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise TapeCorrupt(
+            f"{file_path} cannot be read ({error}): run `onetape verify`, then import it again"
+        ) from error
+
+
+def read_actions(path: Path) -> Columns:
+    """All corporate actions of the tape folder `path` as in tape.ACTION_COLUMNS, in order of (ts_init,
+    instrument, kind).
+
+    The arrays are empty when the tape has none. Raises TapeCorrupt.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file_path = Path(path) / ACTIONS
+    if not file_path.exists():
+        return {name: np.zeros(0, width) for name, width in ACTION_COLUMNS.items()}
+    try:
+        table = pq.read_table(file_path, use_threads=False)
+        return {name: table.column(name).to_numpy().astype(width) for name, width in ACTION_COLUMNS.items()}
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise TapeCorrupt(
+            f"{file_path} cannot be read ({error}): run `onetape verify`, then import it again"
+        ) from error
+
+
+def _row_groups(file, instruments: set[int] | None, first_ts: int | None, last_ts: int | None) -> list[int]:  # type: ignore[no-untyped-def]
+    """Row groups whose statistics do not rule out a wanted bar."""
+    names = file.schema_arrow.names
+    ts_at, number_at = names.index("ts_init"), names.index("instrument")
+    keep = []
+    for g in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(g)
+        times, numbers = group.column(ts_at).statistics, group.column(number_at).statistics
+        if times is not None and times.has_min_max:  # noqa: SIM102
+            if (last_ts is not None and times.min > last_ts) or (first_ts is not None and times.max < first_ts):
+                continue
+        if instruments is not None and numbers is not None and numbers.has_min_max:  # noqa: SIM102
+            if not any(numbers.min <= i <= numbers.max for i in instruments):
+                continue
+        keep.append(g)
+    return keep
+
+
+def _select(rows: Columns, instruments: set[int] | None, first_ts: int | None, last_ts: int | None) -> Columns:
+    ts = rows["ts_init"]
+    start = 0 if first_ts is None else int(np.searchsorted(ts, first_ts, "left"))
+    stop = len(ts) if last_ts is None else int(np.searchsorted(ts, last_ts, "right"))
+    if start > 0 or stop < len(ts):
+        rows = {name: values[start:stop] for name, values in rows.items()}
+    if instruments is None or not len(rows["ts_init"]):
+        return rows
+    number = rows["instrument"]
+    table = np.zeros(max(int(number.max()), 0) + 1, bool)
+    table[[i for i in instruments if 0 <= i < len(table)]] = True
+    mask = table[number]
+    return rows if mask.all() else {name: values[mask] for name, values in rows.items()}

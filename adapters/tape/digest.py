@@ -1,0 +1,79 @@
+"""The two digests that runs are compared by.
+
+*Tape digest*: SHA-256 over the 128-byte records in seq order, each note right after its record, and at a REF frame the
+SHA-256 of its JSON. It knows nothing of frames, files, paths, run ids or wall time.
+
+*Decision digest*: SHA-256 over what was decided and traded, without seq, cause, times and the numbers derived from them
+(order_id, ref) and without what only live has: it compares a live day with a backtest of the same bars.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from kernel.codes import Kind
+from kernel.schema import EVENT, EVENT_BYTES
+
+_DECISIONS = (
+    Kind.SIGNAL,
+    Kind.ORDER_SUBMITTED,
+    Kind.ORDER_DENIED,
+    Kind.ORDER_CANCEL_SUBMITTED,
+    Kind.ORDER_TRIGGERED,
+    Kind.ORDER_FILLED,
+    Kind.ORDER_CANCELED,
+    Kind.ORDER_EXPIRED,
+    Kind.ORDER_RESTATED,
+    Kind.STRATEGY_FAULT,
+)
+_IS_DECISION = np.zeros(256, bool)
+_IS_DECISION[[int(kind) for kind in _DECISIONS]] = True
+_KEPT = np.ones(EVENT_BYTES, bool)
+for _name in ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref"):
+    _dtype, _offset = EVENT.fields[_name][:2]  # type: ignore[index]
+    _KEPT[_offset : _offset + _dtype.itemsize] = False
+_KEPT_BYTES = np.flatnonzero(_KEPT)
+
+
+class TapeDigest:
+    """Running tape digest."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def add(self, rows: np.ndarray, notes: dict[int, str]) -> None:
+        raw = np.ascontiguousarray(rows)
+        start = 0
+        for seq in sorted(notes):
+            end = int(np.searchsorted(raw["seq"], seq, "right"))
+            self._sha.update(raw[start:end].view(np.uint8))
+            text = notes[seq].encode()
+            self._sha.update(b"NOTE" + seq.to_bytes(8, "little") + len(text).to_bytes(8, "little") + text)
+            start = end
+        self._sha.update(raw[start:].view(np.uint8))
+
+    def add_ref(self, body: bytes) -> None:
+        self._sha.update(b"REF " + hashlib.sha256(body).digest())
+
+    def digest(self) -> bytes:
+        return self._sha.copy().digest()
+
+    def hex(self) -> str:
+        return self.digest().hex()
+
+
+class DecisionDigest:
+    """Running decision digest."""
+
+    def __init__(self) -> None:
+        self._sha: Any = hashlib.sha256()
+
+    def add(self, rows: np.ndarray) -> None:
+        picked = rows[_IS_DECISION[rows["kind"]]]
+        if len(picked):
+            raw = picked.view(np.uint8).reshape(-1, EVENT_BYTES)
+            self._sha.update(np.ascontiguousarray(raw[:, _KEPT_BYTES]))
+
+    def hex(self) -> str:
+        return str(self._sha.hexdigest())

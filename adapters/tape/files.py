@@ -1,0 +1,70 @@
+"""What differs between operating systems about files: locks, syncing, reserving space."""
+
+import os
+import sys
+from pathlib import Path
+
+from kernel.errors import TapeLocked
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+def take_lock(path: Path) -> int:
+    """An exclusive lock on `path`, held until the returned descriptor is closed. Raises TapeLocked."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise TapeLocked(f"{path.parent} is being written by another process: stop that one first") from None
+    return descriptor
+
+
+def sync_data(descriptor: int) -> None:
+    """Make what was written durable; file length included, times not."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    elif sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync on macOS stops at the drive's cache
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make new and renamed names in a folder durable."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reserve(descriptor: int, length: int) -> None:
+    """Give a file its length and, where the system can, its blocks, so that appending changes no metadata."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, length)
+    else:
+        os.truncate(descriptor, length)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`, all or nothing, durable."""
+    temporary = path.with_name(path.name + ".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)
+    sync_folder(path.parent)
