@@ -17,6 +17,7 @@ from kernel.tables import (
     call_frame,
     free_cash,
     instrument_row,
+    keep_frame,
     market,
     order,
     pending_fill,
@@ -95,6 +96,7 @@ def _carry_out(s, strategy, cause, ts_event, ts_init, code):
     """Turn the call's intents into events; an exception or too many signals stops the strategy instead."""
     ctx = call_frame(s).ctx
     if code != PROGRAM_OK or ctx.count > INTENTS:
+        keep_frame(s, strategy)
         e = draft(s, FAULT, KERNEL, cause, ts_event, ts_init)
         e.instrument, e.strategy, e.code = ctx.instrument, strategy, call_frame(s).hook
         e.reason = EXCEPTION if code != PROGRAM_OK else TOO_MANY_SIGNALS

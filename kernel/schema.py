@@ -5,6 +5,7 @@ slots its own honest names over the same memory (`e.close` of a bar and `e.px` o
 one record type, one log, one loop and one digest. numpy dtypes, Arrow schemas and SQL views derive from `FAMILIES`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,3 +190,9 @@ _check_layout()
 def events(count: int) -> np.ndarray:
     """`count` zeroed event records."""
     return np.zeros(count, EVENT)
+
+
+def join_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """EVENT rows one after the other. (np.concatenate would promote the overlapping fields to a packed layout.)"""
+    raw = [np.ascontiguousarray(part).view(f"V{EVENT_BYTES}") for part in parts]
+    return np.concatenate(raw).view(EVENT) if raw else events(0)

@@ -327,7 +327,7 @@ def new_state(
         "instruments": rows,
         "memory": sum(memory_strides) * rows,
         "programs": strategies + 1,
-        "frame": 1,
+        "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
         "inputs": capacity.batch,
         "out": max(2 * room_for_a_call(capacity.open_orders), capacity.batch),
     }

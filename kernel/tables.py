@@ -3,7 +3,7 @@
 `s` is the TABLES record; a row is a view of the memory itself, so writing its fields writes the state.
 """
 
-from kernel.jit import jit, record_view
+from kernel.jit import jit, jit_call, record_view
 from kernel.schema import EVENT
 from kernel.state import (
     ACCOUNT,
@@ -25,10 +25,10 @@ tables_at = record_view(TABLES)
 _account, _book, _position, _market = (record_view(dtype) for dtype in (ACCOUNT, BOOK, POSITION, MARKET))
 _order, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, FILL, TOUCHED, LIMITS))
 _rules, _instrument, _program = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM))
-_frame, _event = record_view(FRAME), record_view(EVENT)
+_frame, _event, _word = record_view(FRAME), record_view(EVENT), record_view(TOUCHED)
 _BOOK, _POSITION, _MARKET, _ORDER = (dtype.itemsize for dtype in (BOOK, POSITION, MARKET, ORDER))
 _FILL, _TOUCHED, _INSTRUMENT, _PROGRAM = (dtype.itemsize for dtype in (FILL, TOUCHED, INSTRUMENT, PROGRAM))
-_EVENT = EVENT.itemsize
+_EVENT, _FRAME = EVENT.itemsize, FRAME.itemsize
 
 
 @jit
@@ -49,6 +49,14 @@ def rules(s):
 @jit
 def call_frame(s):
     return _frame(s.frame)
+
+
+@jit_call
+def keep_frame(s, strategy):
+    """Keep the frame of the call in which a strategy failed, so that the host can say where."""
+    assert 0 < strategy < s.frame_count
+    for word in range(0, _FRAME, 8):
+        _word(s.frame + strategy * _FRAME + word).instrument = _word(s.frame + word).instrument
 
 
 @jit

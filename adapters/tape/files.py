@@ -68,3 +68,11 @@ def write_whole(path: Path, data: bytes) -> None:
         os.close(descriptor)
     os.replace(temporary, path)
     sync_folder(path.parent)
+
+
+def write_at(descriptor: int, parts: list[bytes], offset: int) -> int:
+    """Write `parts` one after the other from `offset`; returns the bytes written."""
+    if hasattr(os, "pwritev"):
+        return os.pwritev(descriptor, parts, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return sum(os.write(descriptor, part) for part in parts)

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from adapters.tape.digest import DecisionDigest, TapeDigest
-from adapters.tape.files import reserve, sync_data, sync_folder, take_lock
+from adapters.tape.files import reserve, sync_data, sync_folder, take_lock, write_at
 from adapters.tape.frame import EVENTS, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
 from adapters.tape.scan import Scan, segment_path, segments
 from kernel.errors import TapeCorrupt, TapePoisoned
@@ -83,7 +83,7 @@ class TapeWriter:
         path = segment_path(self.folder, self._segment)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if torn:
-            rest = os.pread(self._file, torn, offset)
+            rest = path.read_bytes()[offset : offset + torn]
             (self.folder / f"torn-{self._segment:08d}-{offset}.bin").write_bytes(rest)
             os.ftruncate(self._file, offset)
         size = max(self._segment_bytes, offset)
@@ -147,7 +147,7 @@ class TapeWriter:
         try:
             if length > self._room:
                 self._next_segment(length)
-            written = os.pwritev(self._file, [head, body, TRAILER.pack(length)], self._offset)
+            written = write_at(self._file, [head, body, TRAILER.pack(length)], self._offset)
             if written != length:
                 raise OSError(f"wrote {written} of {length} bytes: the disk may be full")
         except OSError as error:

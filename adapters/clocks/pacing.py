@@ -1,0 +1,38 @@
+"""Let a recorded feed flow at a multiple of the speed it was recorded at."""
+
+import threading
+import time
+
+LONGEST_PAUSE_S = 1.0  # nights and weekends are skipped
+
+
+class MaxClock:
+    """As fast as the machine can."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def wait_until(self, ts: int) -> bool:
+        """Never waits; False once asked to stop."""
+        return not self._stop.is_set()
+
+
+class PacedClock:
+    """`speed` seconds of source time pass in one second of wall time; a pause is never longer than a second."""
+
+    def __init__(self, speed: float, stop: threading.Event) -> None:
+        self._speed, self._stop = speed, stop
+        self._source: int | None = None
+        self._wall = 0.0
+
+    def wait_until(self, ts: int) -> bool:
+        """Sleep until `ts` is due; False once asked to stop."""
+        now = time.monotonic()
+        if self._source is None:
+            self._source, self._wall = ts, now
+        due = self._wall + (ts - self._source) / 1e9 / self._speed
+        pause = due - now
+        if pause > LONGEST_PAUSE_S:
+            self._source, self._wall = ts, now + LONGEST_PAUSE_S
+            pause = LONGEST_PAUSE_S
+        return not (self._stop.wait(pause) if pause > 0 else self._stop.is_set())

@@ -1,0 +1,40 @@
+"""Say where a strategy failed: its last call again, in Python, on copies of what it saw."""
+
+import traceback
+from collections.abc import Sequence
+
+import numpy as np
+
+from adapters.strategies.load import Loaded
+from kernel.codes import Reason
+from kernel.engine import Engine
+from kernel.state import HOOK_BAR, INTENTS
+
+
+def explain_faults(engine: Engine, strategies: Sequence[Loaded]) -> list[str]:
+    """One sentence a failed strategy: file, line, exception and the source line."""
+    failed = [n for n in range(1, len(strategies) + 1) if int(engine.state.books["stopped"][n]) == 2]
+    return [_explain(engine, number, strategies[number - 1]) for number in failed]
+
+
+def _explain(engine: Engine, number: int, loaded: Loaded) -> str:
+    definition = loaded.definition
+    frame = engine.state.frame[number : number + 1].copy()[0]
+    instrument = int(frame.ctx.instrument)
+    when = str(np.datetime64(int(frame.ctx.ts), "ns"))[:19] + " UTC"
+    head = f"{definition.name} stopped at {when}, instrument {instrument}"
+    if int(frame.ctx.count) > INTENTS:
+        return f"{head}: {Reason.TOO_MANY_SIGNALS.name}: it placed more than {INTENTS} signals in one call"
+    memory = engine.memory_of(number)[instrument : instrument + 1].copy()[0]
+    frame.ctx.count = 0
+    try:
+        if int(frame.hook) == HOOK_BAR:
+            definition.on_bar(memory, frame.bar, frame.ctx)
+        elif definition.on_fill is not None:
+            definition.on_fill(memory, frame.fill, frame.ctx)
+    except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
+        own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(definition.file)]
+        line = own[-1].lineno if own else definition.line
+        code = f": {own[-1].line!r}" if own else ""
+        return f"{head}: {definition.where(line)}: {type(error).__name__}: {error}{code}"
+    return f"{head}: {definition.where()}: an exception that did not come again outside the kernel"

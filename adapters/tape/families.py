@@ -1,0 +1,55 @@
+"""Rows as named columns and back: one table a family of kinds, with only the columns its kinds use.
+
+`FAMILIES` of the kernel is the source; nothing here names a field of its own.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from kernel.schema import EVENT, FAMILIES, HEADER, Family
+
+_FAMILY_NUMBER = np.full(256, -1, np.int8)
+for _number, _family in enumerate(FAMILIES):
+    for _kind in _family.kinds:
+        _FAMILY_NUMBER[int(_kind)] = _number
+CODES = ("instrument", "strategy", "flags", "kind", "origin", "side", "order_type", "tif", "status", "reason", "product")
+
+
+def columns_of(family: Family) -> tuple[str, ...]:
+    """Column names of a family's table, header first."""
+    names = [name for name, _, _ in HEADER] + [name for name, _ in family.slots]
+    return tuple(names + (["value"] if family.value else []))
+
+
+@lru_cache
+def arrow_schema(family: Family) -> Any:
+    """The pyarrow schema of a family's table: integers as on tape, `value` a double."""
+    import pyarrow as pa
+
+    kinds = {np.dtype(w): getattr(pa, np.dtype(w).name)() for w in ("i1", "u1", "u2", "i4", "i8")}
+    kinds[np.dtype("f8")] = pa.float64()
+    return pa.schema([(name, kinds[EVENT.fields[name][0]]) for name in columns_of(family)])  # type: ignore[index]
+
+
+def split_rows(rows: np.ndarray) -> list[tuple[Family, np.ndarray]]:
+    """The rows of each family that has any, in order."""
+    numbers = _FAMILY_NUMBER[rows["kind"]]
+    return [(FAMILIES[n], rows[numbers == n]) for n in np.unique(numbers)]
+
+
+def to_table(family: Family, rows: np.ndarray) -> Any:
+    """Rows of one family as a pyarrow Table."""
+    import pyarrow as pa
+
+    arrays = [pa.array(np.ascontiguousarray(rows[name])) for name in columns_of(family)]
+    return pa.Table.from_arrays(arrays, schema=arrow_schema(family))
+
+
+def from_batch(family: Family, batch: Any) -> np.ndarray:
+    """A pyarrow batch or table of `family` as EVENT rows."""
+    rows = np.zeros(batch.num_rows, EVENT)
+    for name in columns_of(family):
+        rows[name] = batch.column(name).to_numpy(zero_copy_only=False)
+    return rows

@@ -1,0 +1,239 @@
+"""A sealed tape: one Parquet file a family, notes, and a manifest that covers every file by hash.
+
+Sealing streams: memory does not grow with the run. The sealed rows are read back and must have the digest the frames
+had before the frames go.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.families import CODES, arrow_schema, columns_of, from_batch, split_rows, to_table
+from adapters.tape.files import sync_folder, write_whole
+from adapters.tape.frame import EVENTS, REF, unpack_events
+from adapters.tape.scan import Scan, segments
+from kernel.errors import TapeCorrupt
+from kernel.schema import FAMILIES, Family, join_rows
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+NOTES = "notes.parquet"
+ROW_GROUP = 65_536
+BATCH = 32_768
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, so that equal values are equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def file_of(family: Family) -> str:
+    return f"{family.name}.parquet"
+
+
+class _FamilyFile:
+    """Rows of one family on their way into its Parquet file, a row group at a time."""
+
+    def __init__(self, folder: Path, family: Family) -> None:
+        import pyarrow.parquet as pq
+
+        self.family, self._waiting, self._rows = family, [], 0
+        wide = [name for name in columns_of(family) if name not in CODES]
+        self._writer = pq.ParquetWriter(
+            folder / file_of(family),
+            arrow_schema(family),
+            compression="lz4",
+            use_dictionary=[name for name in columns_of(family) if name in CODES],
+            column_encoding=dict.fromkeys(wide, "BYTE_STREAM_SPLIT"),
+            write_statistics=["seq", "ts_init", "kind", "instrument"],
+            store_schema=False,
+        )
+
+    def add(self, rows: np.ndarray) -> None:
+        self._waiting.append(rows)
+        self._rows += len(rows)
+        if self._rows >= ROW_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(to_table(self.family, join_rows(self._waiting)))
+            self._waiting, self._rows = [], 0
+
+    def close(self) -> None:
+        self.flush()
+        self._writer.close()
+
+
+def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Turn the frames of `folder` into Parquet and a manifest, prove them equal, and drop the frames.
+
+    `about` is what the manifest says besides: config, summary, hashes. Returns the manifest. Raises TapeCorrupt.
+    """
+    files: dict[str, _FamilyFile] = {}
+    notes: dict[int, str] = {}
+    refs: list[dict[str, Any]] = []
+    scan, rows_total, last = Scan(folder), 0, None
+    for place in scan:
+        last = place.header
+        if place.header.kind == REF:
+            refs.append({"after_row": rows_total, "ref": json.loads(bytes(place.body))})
+        elif place.header.kind == EVENTS:
+            rows, texts = unpack_events(bytes(place.body))
+            notes.update(texts)
+            rows_total += len(rows)
+            for family, part in split_rows(rows):
+                if family.name not in files:
+                    files[family.name] = _FamilyFile(folder, family)
+                files[family.name].add(part)
+    if last is None or scan.end.torn:
+        raise TapeCorrupt(f"{folder}: nothing whole to seal")
+    for file in files.values():
+        file.close()
+    _write_notes(folder, notes)
+    names = [file_of(file.family) for file in files.values()] + [NOTES]
+    manifest = {
+        "format": FORMAT,
+        "rows": rows_total,
+        "last_seq": last.last_seq,
+        "refs": refs,
+        "tape_digest": last.tape_digest.hex(),
+        "files": {name: _fingerprint(folder / name) for name in sorted(names)},
+        **about,
+    }
+    found = check_rows(folder, manifest)
+    manifest["decision_digest"] = found.hex()
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    for path in [*segments(folder), folder / "writer.lock"]:
+        path.unlink(missing_ok=True)
+    sync_folder(folder)
+    return manifest
+
+
+def _write_notes(folder: Path, notes: dict[int, str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("seq", pa.int64()), ("note", pa.string())])
+    table = pa.table({"seq": sorted(notes), "note": [notes[seq] for seq in sorted(notes)]}, schema)
+    pq.write_table(table, folder / NOTES, compression="zstd")
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def check_rows(folder: Path, manifest: dict[str, Any]) -> DecisionDigest:
+    """Recompute the tape digest of sealed rows; raises TapeCorrupt when it is not the manifest's."""
+    tape, decisions = TapeDigest(), DecisionDigest()
+    seen = 0
+    refs = [(int(ref["after_row"]), canonical_json(ref["ref"])) for ref in manifest["refs"]]
+    for rows, notes in read_sealed(folder):
+        start = 0
+        while refs and refs[0][0] <= seen + len(rows):
+            cut = refs[0][0] - seen
+            _add(tape, rows[start:cut], notes)
+            tape.add_ref(refs.pop(0)[1])
+            start = cut
+        _add(tape, rows[start:], notes)
+        decisions.add(rows)
+        seen += len(rows)
+    for _, body in refs:
+        tape.add_ref(body)
+    if tape.hex() != manifest["tape_digest"] or seen != manifest["rows"]:
+        raise TapeCorrupt(f"{folder}: the sealed rows have tape digest {tape.hex()}, not {manifest['tape_digest']}")
+    return decisions
+
+
+def _add(tape: TapeDigest, rows: np.ndarray, notes: dict[int, str]) -> None:
+    if len(rows):
+        first, last = int(rows["seq"][0]), int(rows["seq"][-1])
+        tape.add(rows, {seq: text for seq, text in notes.items() if first <= seq <= last})
+
+
+def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
+    """(rows, notes) in seq order from `from_seq` on, in batches; memory stays flat."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(folder / NOTES)
+        notes = dict(zip(table.column("seq").to_pylist(), table.column("note").to_pylist(), strict=True))
+        streams = [
+            _family_rows(folder / file_of(family), family, from_seq)
+            for family in FAMILIES
+            if (folder / file_of(family)).exists()
+        ]
+        for rows in _merge(streams):
+            part = rows[np.searchsorted(rows["seq"], from_seq) :]
+            if len(part):
+                first, last = int(part["seq"][0]), int(part["seq"][-1])
+                yield part, {seq: text for seq, text in notes.items() if first <= seq <= last}
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise TapeCorrupt(f"{folder} cannot be read ({error}): run `onetape verify`") from error
+
+
+def _family_rows(path: Path, family: Family, from_seq: int) -> Iterator[np.ndarray]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+        for batch in file.iter_batches(BATCH, columns=list(columns_of(family)), use_threads=False):
+            rows = from_batch(family, batch)
+            if len(rows) and rows["seq"][-1] >= from_seq:
+                yield rows
+
+
+def _merge(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """Merge streams of rows sorted by seq: everything up to the earliest end of the batches in hand, again and again."""
+    pairs = [(stream, next(stream, None)) for stream in streams]
+    alive = [stream for stream, rows in pairs if rows is not None]
+    hands = [rows for _, rows in pairs if rows is not None]
+    while hands:
+        horizon = min(int(rows["seq"][-1]) for rows in hands)
+        parts = []
+        for k, rows in enumerate(hands):
+            cut = int(np.searchsorted(rows["seq"], horizon, "right"))
+            parts.append(rows[:cut])
+            hands[k] = rows[cut:]
+        merged = join_rows(parts)
+        yield merged[np.argsort(merged["seq"], kind="stable")]
+        for k in range(len(hands) - 1, -1, -1):
+            if len(hands[k]) == 0:
+                more = next(alive[k], None)
+                if more is None:
+                    del hands[k], alive[k]
+                else:
+                    hands[k] = more
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a sealed tape. Raises TapeCorrupt when there is none that can be read."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["format"] != FORMAT:
+            raise TapeCorrupt(f"{folder} has format {manifest['format']}, this version reads {FORMAT}: update Onetape")
+        return dict(manifest)
+    except FileNotFoundError:
+        raise TapeCorrupt(f"{folder} has no {MANIFEST}: the run did not finish; run it again") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise TapeCorrupt(f"{folder / MANIFEST} cannot be read ({error}): restore it from a copy") from error
+
+
+def check_files(folder: Path, manifest: dict[str, Any]) -> None:
+    """Compare every file of a sealed tape with its manifest; raises TapeCorrupt naming the first that differs."""
+    listed = manifest["files"]
+    for name, wanted in listed.items():
+        if not (folder / name).is_file():
+            raise TapeCorrupt(f"{folder / name} is missing")
+        found = _fingerprint(folder / name)
+        if found != wanted:
+            raise TapeCorrupt(f"{folder / name} is not what was sealed: sha256 {found['sha256']}, {found['bytes']} bytes")
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.relative_to(folder).as_posix() not in {*listed, MANIFEST}:
+            raise TapeCorrupt(f"{path} is not covered by the manifest: nothing else belongs in a sealed tape")

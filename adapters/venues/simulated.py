@@ -1,0 +1,26 @@
+"""The paper venue: the exchange's answers are the kernel's own VENUE_SIM events, so sending is the promise kept alone."""
+
+import numpy as np
+
+from kernel.codes import Kind
+
+SENT = (int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_CANCEL_SUBMITTED))
+
+
+class SimulatedVenue:
+    """Takes every order, proves that it was durable first, and that none comes twice."""
+
+    def __init__(self, sent_before: int = 0) -> None:
+        self.sent = 0
+        self._last_seq = sent_before
+
+    def send(self, rows: np.ndarray, durable_seq: int) -> int:
+        """Take the orders and cancels among `rows`; asserts seq <= durable_seq and that seq only grows."""
+        orders = rows[np.isin(rows["kind"], SENT)]
+        if len(orders) == 0:
+            return 0
+        assert int(orders["seq"][-1]) <= durable_seq, "an order was about to leave before it was durable"
+        assert int(orders["seq"][0]) > self._last_seq, "an order was about to be sent twice"
+        self._last_seq = int(orders["seq"][-1])
+        self.sent += len(orders)
+        return len(orders)

@@ -1,0 +1,166 @@
+"""`onetape backtest`: market tapes through the kernel onto a run's own tape, sealed at the end."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.settings import Settings
+from adapters.strategies.fault import explain_faults
+from adapters.strategies.load import Loaded
+from adapters.tape.sealed import canonical_json, seal
+from adapters.tape.writer import TapeWriter
+from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, make_feed, make_ref
+from api.drive import begin, end, go_on, in_order
+from kernel.codes import Kind
+from kernel.engine import Engine
+from kernel.errors import NotFound
+from kernel.schema import join_rows
+
+FRAME_ROWS = 16_384
+BAR = int(Kind.BAR)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished backtest. `seconds` from the first input to the sealed tape, `loop_seconds` of the kernel's loop."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    faults: list[str]
+
+    def summary(self) -> dict[str, Any]:
+        """One flat object for `--json`; money in currency, as text, exact."""
+        m = self.manifest
+        return {"run_id": m["run_id"], **m["summary"], "tape_digest": m["tape_digest"],
+                "decision_digest": m["decision_digest"], "state_digest": m["state_digest"], **m["timing"]}  # fmt: skip
+
+
+class RunTape:
+    """The tape of a backtest while it runs: everything but the bars, in frames of many rows."""
+
+    def __init__(self, folder: Path, segment_bytes: int) -> None:
+        self.writer = TapeWriter(folder, segment_bytes)
+        self._waiting: list[np.ndarray] = []
+        self._rows = 0
+        self._notes: dict[int, str] = {}
+        self.bars = 0
+
+    def keep(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
+        others = inputs[inputs["kind"] != BAR]
+        self.bars += len(inputs) - len(others)
+        if len(others) or len(outputs):
+            self._waiting.append(in_order(others, outputs))
+            self._rows += len(self._waiting[-1])
+        if self._rows >= FRAME_ROWS:
+            self.flush()
+
+    def note(self, seq: int, text: str) -> None:
+        self._notes[seq] = text
+
+    def flush(self) -> None:
+        if self._waiting:
+            self.writer.append(join_rows(self._waiting), self._notes, durable=False)
+            self._waiting, self._rows, self._notes = [], 0, {}
+
+
+def new_run_id(strategies: list[Loaded], config: Config, now: datetime) -> str:
+    """Sortable by time, readable, and hardly ever the same twice."""
+    import secrets
+
+    return f"{now:%Y%m%dT%H%M%S}-{strategies[0].definition.name}-{secrets.token_hex(2)}"
+
+
+def run_backtest(
+    home: Path, settings: Settings, request: Request, seen: Callable[[int, int | None], None] | None = None
+) -> Result:
+    """Run a backtest and seal its tape; `seen(bars, of how many)` hears of progress.
+
+    Raises any OnetapeError. A strategy's exception does not end the run: see `Result.faults`.
+    """
+    strategies = load_strategies(request.strategies)
+    config = make_config(home, settings, request, strategies, "BACKTEST")
+    folder = home / "runs" / new_run_id(strategies, config, datetime.now(UTC))
+    try:
+        return _run(home, folder, settings, config, strategies, seen or (lambda bars, total: None))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # an unfinished backtest is nobody's record
+        raise
+
+
+def _run(
+    home: Path, folder: Path, settings: Settings, config: Config, strategies: list[Loaded], seen: Callable
+) -> Result:
+    started = time.perf_counter()
+    engine = make_engine(config, strategies, settings.capacity.batch)
+    feed = make_feed(home, config)
+    tape = RunTape(folder, settings.tape.segment_mib * 2**20)
+    tape.note(1, canonical_json(config).decode())
+    loop = time.perf_counter()
+    if begin(engine, feed, tape.keep) == 0:
+        raise NotFound("no bars in that range: see `onetape runs --tapes` for what is there")
+    go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
+    end(engine, tape.keep)
+    loop = time.perf_counter() - loop
+    tape.flush()
+    tape.writer.append_ref(make_ref(config, tape.bars), int(engine.account.seq))
+    tape.writer.close()
+    about = {
+        "run_id": folder.name,
+        "config": config,
+        "state_digest": engine.digest(),
+        "summary": summarise(engine, tape.writer.rows),
+        "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
+        "faults": explain_faults(engine, strategies),
+        "timing": {},
+    }
+    about["timing"] = _timing(started, loop, tape.bars)
+    manifest = seal(folder, about)
+    manifest["timing"] = _timing(started, loop, tape.bars)
+    return Result(folder, manifest, about["faults"])
+
+
+def _timing(started: float, loop: float, bars: int) -> dict[str, float]:
+    seconds = time.perf_counter() - started
+    return {
+        "seconds": round(seconds, 4),
+        "loop_seconds": round(loop, 4),
+        "bars_per_second": round(bars / max(seconds, 1e-9)),
+    }
+
+
+def summarise(engine: Engine, stored: int) -> dict[str, Any]:
+    """What an account came to; money as exact decimal text in currency."""
+    a = engine.account
+    equity = int(a.cash) + int(a.market_value)
+    counts = {name: int(getattr(a, name)) for name in ("bars", "signals", "orders", "denied", "fills", "faults")}
+    money = {
+        "final_equity": equity,
+        "cash": int(a.cash),
+        "realized": int(a.realized),
+        "unrealized": int(a.market_value) - int(a.cost),
+        "fees": int(a.fees),
+        "dividends": int(a.dividends),
+        "max_drawdown": int(a.drawdown),
+    }
+    return {
+        "bars": counts["bars"],
+        "events": int(a.seq),
+        "stored_events": stored,
+        **counts,
+        **{name: decimal_text(units) for name, units in money.items()},
+    }
+
+
+def decimal_text(units: int) -> str:
+    """Units of 1/10,000 as a decimal: 12345 -> "1.2345", trailing zeros beyond two places cut."""
+    whole, rest = divmod(abs(units), 10_000)
+    text = f"{rest:04d}"
+    while len(text) > 2 and text.endswith("0"):
+        text = text[:-1]
+    return f"{'-' if units < 0 else ''}{whole}.{text}"

@@ -1,0 +1,215 @@
+"""The one place that turns settings and a mode into a run's configuration, engine, feed and tape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
+from adapters.market.instruments import Registry
+from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
+from adapters.settings import Settings
+from adapters.strategies.load import Loaded, load_strategy
+from adapters.tape.digest import TapeDigest
+from adapters.tape.sealed import canonical_json
+from kernel.codehash import kernel_hash
+from kernel.engine import Engine
+from kernel.errors import ConfigError, NotFound, NotReplayable
+from kernel.state import Capacity, Rules
+
+DAY = 86_400_000_000_000
+MINUTE = 60_000_000_000
+Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of a run, beside the settings. Dates are local days of the account's timezone, inclusive."""
+
+    strategies: Sequence[str]
+    symbols: Sequence[str] = ()
+    first_day: str | None = None
+    last_day: str | None = None
+    cash: str | None = None
+    fees: str | None = None
+    seed: int | None = None
+    tapes: Sequence[str] = ()
+    warm_up_days: int | None = None
+
+
+def day_bounds(day: str, timezone: str) -> tuple[int, int]:
+    """First and last ns UTC of a local day written YYYY-MM-DD. Raises ConfigError."""
+    try:
+        start = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(), ZoneInfo(timezone))
+    except ValueError:
+        raise ConfigError(f"{day!r} is not a date: write YYYY-MM-DD") from None
+    end = datetime.combine(start.date() + timedelta(days=1), time(), start.tzinfo)
+    return int(start.timestamp()) * 10**9, int(end.timestamp()) * 10**9 - 1
+
+
+def load_strategies(specs: Sequence[str]) -> list[Loaded]:
+    if not specs:
+        raise ConfigError("no strategy: give --strategy ema_cross, or path/to/file.py:Class")
+    return [load_strategy(spec) for spec in specs]
+
+
+def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
+    """The market tapes of `names`, or all of the home. Raises NotFound when there is none."""
+    if names:
+        return [open_tape(tapes_folder(home) / name) for name in sorted(set(names))]
+    tapes = [tape for tape in list_tapes(home) if tape.bars]
+    if not tapes:
+        raise NotFound(f"no market data in {home}: bring some in with `onetape import FILE...` or `onetape demo`")
+    return tapes
+
+
+def make_config(
+    home: Path, settings: Settings, request: Request, strategies: Sequence[Loaded], mode: str
+) -> Config:
+    """Everything that decides a run's bytes, as plain JSON values. Raises NotFound or ConfigError."""
+    registry, tapes = Registry.load(home), choose_tapes(home, request.tapes)
+    on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars}
+    numbers = {registry.find(symbol).number for symbol in request.symbols} if request.symbols else on_tapes
+    for number in numbers - on_tapes:
+        raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
+    chosen = [registry[number] for number in sorted(numbers)]
+    tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments if row.bars}]
+    currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
+    first_ts = day_bounds(request.first_day, timezone)[0] if request.first_day else None
+    last_ts = day_bounds(request.last_day, timezone)[1] if request.last_day else None
+    if first_ts is not None and last_ts is not None and first_ts > last_ts:
+        raise ConfigError(f"--from {request.first_day} is after --to {request.last_day}")
+    warm_up = request.warm_up_days if request.warm_up_days is not None else settings.run.warm_up_days
+    spanned = [row for tape in tapes for row in tape.instruments if row.number in numbers and row.bars]
+    span = min(last_ts or 2**62, max(r.last_ts for r in spanned)) - max(first_ts or 0, min(r.first_ts for r in spanned))
+    seed = settings.run.seed if request.seed is None else request.seed
+    return {
+        "mode": mode,
+        "currency": currency,
+        "timezone": timezone,
+        "cash": _cash(settings, request),
+        "fees": request.fees or settings.fees.rule,
+        "rules": _rules(settings, request, span, seed),
+        "limits": settings.limits.as_units(),
+        "capacity": {
+            "open_orders": settings.capacity.open_orders,
+            "instruments": settings.capacity.instruments,
+            "strategies": settings.capacity.strategies,
+        },
+        "instruments": [
+            {"number": i.number, "symbol": i.symbol, "tick": i.tick, "lot": i.lot, "currency": i.currency, "tz": i.tz}
+            for i in chosen
+        ],
+        "strategies": [
+            {
+                "number": n,
+                "name": s.definition.name,
+                "origin": Path(s.origin).name if ".py" in s.origin else s.origin,
+                "code_hash": s.code_hash,
+                "params": s.params,
+            }
+            for n, s in enumerate(strategies, 1)
+        ],
+        "kernel_hash": kernel_hash(),
+        "seed": seed,
+        "selection": {
+            "tapes": [{"name": tape.name, "content_digest": tape.content_digest} for tape in tapes],
+            "first_ts": first_ts - warm_up * DAY if first_ts is not None else None,
+            "last_ts": last_ts,
+            "warm_up_ts": first_ts if warm_up and first_ts is not None else None,
+            "merge": MERGE_RULE,
+        },
+    }
+
+
+def _one(instruments: Sequence[Any], what: str) -> str:
+    """The currency or timezone that all share: one run keeps one currency and one calendar."""
+    values = sorted({getattr(instrument, what) for instrument in instruments})
+    if len(values) > 1:
+        word = {"tz": "timezones"}.get(what, "currencies")
+        raise ConfigError(f"the instruments have different {word} ({', '.join(values)}): choose with --symbols")
+    return str(values[0])
+
+
+def _cash(settings: Settings, request: Request) -> int:
+    if request.cash is None:
+        return settings.account.cash_units
+    from adapters.settings_text import read_amount, units_of
+
+    try:
+        return units_of(read_amount(request.cash))
+    except ValueError as error:
+        raise ConfigError(f"--cash {request.cash}: {error}") from None
+
+
+def _rules(settings: Settings, request: Request, span: int, seed: int) -> dict[str, int]:
+    from adapters.settings_text import parse_fee_rule
+
+    try:
+        fees = parse_fee_rule(request.fees) if request.fees else settings.fees.as_units()
+    except ValueError as error:
+        raise ConfigError(f"--fees {request.fees}: {error}") from None
+    interval = settings.run.equity_interval_ns
+    if interval is None:  # as fine as a chart can show
+        interval = MINUTE if span <= 5 * DAY else 15 * MINUTE if span <= 60 * DAY else DAY
+    return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees}
+
+
+def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
+    """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
+    rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
+    instruments = [(row["number"], row["tick"], row["lot"]) for row in config["instruments"]]
+    return Engine(
+        Capacity(batch=batch, **config["capacity"]),
+        rules,
+        config["limits"],
+        instruments,
+        [(loaded.program, loaded.params) for loaded in strategies],
+    )
+
+
+def selection_of(config: Config) -> Selection:
+    s = config["selection"]
+    numbers = frozenset(row["number"] for row in config["instruments"])
+    return Selection(numbers, s["first_ts"], s["last_ts"], s["warm_up_ts"])
+
+
+def make_feed(home: Path, config: Config) -> MarketFeed:
+    """The market feed of a configuration; raises NotReplayable when a tape is gone or not what it was."""
+    paths = []
+    for tape in config["selection"]["tapes"]:
+        path = tapes_folder(home) / tape["name"]
+        if not path.is_dir():
+            raise NotReplayable(f"input retired: market tape {tape['name']} is gone from {tapes_folder(home)}")
+        found = open_tape(path).content_digest
+        if found != tape["content_digest"]:
+            raise NotReplayable(
+                f"market tape {tape['name']} is not the one the run used (content {found[:12]}..., "
+                f"then {tape['content_digest'][:12]}...): put the old one back"
+            )
+        paths.append(path)
+    return MarketFeed(paths, selection_of(config))
+
+
+def make_ref(config: Config, bars: int) -> bytes:
+    """The REF frame of a run: which bars its tape leaves out because they are on market tapes."""
+    body = {"inputs": "bars", "selection": config["selection"], "count": bars}
+    body["selection"] = {**body["selection"], "instruments": [row["number"] for row in config["instruments"]]}
+    digest = TapeDigest()
+    digest.add_ref(canonical_json(body))
+    return canonical_json({**body, "digest": digest.hex()})
+
+
+def strategies_of(config: Config, sources: dict[str, str]) -> list[Loaded]:
+    """Load a recorded run's strategies again; `sources` says where a file of that name is now. Raises NotReplayable."""
+    loaded = []
+    for row in config["strategies"]:
+        origin = sources.get(str(row["number"]), row["origin"])
+        params = "".join(f",{name}={value!r}" for name, value in row["params"].items())
+        try:
+            loaded.append(load_strategy(origin + params))
+        except NotFound as error:
+            raise NotReplayable(f"the code of strategy {row['name']} is gone: {error}") from None
+    return loaded

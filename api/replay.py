@@ -1,0 +1,270 @@
+"""`onetape replay RUN|DATE`: run recorded inputs through the kernel again and compare every byte it writes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from adapters.strategies.load import Loaded
+from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.reader import (
+    config_of,
+    is_sealed,
+    list_account_folders,
+    list_run_folders,
+    read_manifest,
+    read_rows,
+)
+from adapters.tape.sealed import canonical_json
+from api.bootstrap import Config, day_bounds, make_engine, make_feed, make_ref, strategies_of
+from api.compare import Comparer, Divergence
+from api.drive import begin, drive, end, go_on, in_order
+from kernel.codehash import kernel_hash
+from kernel.codes import Kind, Origin
+from kernel.engine import Engine
+from kernel.errors import NotFound
+
+BATCH = 16_384
+BAR, EXTERNAL = int(Kind.BAR), int(Origin.EXTERNAL)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay found. `events` were compared and equal; `code_changed` says what is not the code of then."""
+
+    tape: str
+    events: int
+    divergence: Divergence | None
+    tape_digest: str
+    decision_digest: str
+    state_digest: str
+    code_changed: list[str]
+
+    @property
+    def identical(self) -> bool:
+        return self.divergence is None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "identical": self.identical,
+            "tape": self.tape,
+            "events": self.events,
+            "tape_digest": self.tape_digest,
+            "decision_digest": self.decision_digest,
+            "state_digest": self.state_digest,
+            "code_changed": self.code_changed,
+            "first_divergence": self.divergence.as_dict() if self.divergence else None,
+        }
+
+
+def find_run(home: Path, name: str) -> Path:
+    """A run folder by its id, the beginning of one, `latest`, or a path. Raises NotFound."""
+    folders = list_run_folders(home)
+    if name == "latest" and folders:
+        return folders[-1]
+    found = [folder for folder in folders if folder.name.startswith(name)] if name else []
+    exact = [folder for folder in found if folder.name == name]
+    if exact or len(found) == 1:
+        return (exact or found)[0]
+    if found:
+        raise NotFound(f"{name} could be {', '.join(folder.name for folder in found[:5])}: write more of it")
+    for account in list_account_folders(home):
+        if account.name == name:
+            return account
+    if (Path(name) / "manifest.json").is_file() or list(Path(name).glob("*.segment")):
+        return Path(name)
+    raise NotFound(f"no run {name!r} in {home}: `onetape runs` lists them")
+
+
+def is_date(text: str) -> bool:
+    return re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None
+
+
+class Tally:
+    """Digests and comparison of recomputed rows, as they come."""
+
+    def __init__(self, recorded: Iterator[np.ndarray]) -> None:
+        self.comparer = Comparer(recorded)
+        self.tape, self.decisions = TapeDigest(), DecisionDigest()
+
+    def add(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> None:
+        self.comparer.add(rows)
+        self.tape.add(rows, notes or {})
+        self.decisions.add(rows)
+
+
+def changes(config: Config, strategies: list[Loaded]) -> list[str]:
+    """Which code is not what the run was recorded with."""
+    found = []
+    if config["kernel_hash"] != kernel_hash():
+        found.append(f"kernel changed {config['kernel_hash'][:12]} -> {kernel_hash()[:12]}")
+    for row, loaded in zip(config["strategies"], strategies, strict=True):
+        if row["code_hash"] != loaded.code_hash:
+            found.append(f"strategy {row['name']} changed {row['code_hash'][:12]} -> {loaded.code_hash[:12]}")
+    return found
+
+
+def replay_run(home: Path, folder: Path) -> Outcome:
+    """Re-execute a backtest from its market tapes. Raises NotReplayable when inputs or code are gone."""
+    config = config_of(folder)
+    if config["mode"] != "BACKTEST":
+        return replay_account(folder)
+    manifest = read_manifest(folder) if is_sealed(folder) else {}
+    strategies = strategies_of(config, manifest.get("sources", {}))
+    engine, feed = make_engine(config, strategies, BATCH), make_feed(home, config)
+    tally = Tally(rows for rows, _ in read_rows(folder))
+    note: dict[int, str] = {1: canonical_json(config).decode()}
+    bars = 0
+
+    def keep(inputs: np.ndarray, outputs: np.ndarray) -> None:
+        nonlocal note, bars
+        others = inputs[inputs["kind"] != BAR]
+        bars += len(inputs) - len(others)
+        tally.add(in_order(others, outputs), note)
+        note = {}
+
+    begin(engine, feed, keep)
+    go_on(engine, feed, keep, lambda count: None)
+    end(engine, keep)
+    tally.comparer.finish()
+    tally.tape.add_ref(make_ref(config, bars))
+    return _outcome(folder, tally, engine, changes(config, strategies), manifest)
+
+
+def _outcome(folder: Path, tally: Tally, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:
+    divergence = tally.comparer.divergence
+    found = {
+        "tape_digest": tally.tape.hex(),
+        "decision_digest": tally.decisions.hex(),
+        "state_digest": engine.digest(),
+    }
+    if divergence is None:
+        for name, value in found.items():
+            if name in manifest and manifest[name] != value:
+                divergence = Divergence(int(engine.account.seq), "end of tape", name, manifest[name], value)
+                break
+    return Outcome(folder.name, tally.comparer.events, divergence, code_changed=changed, **found)
+
+
+class RecordedInputs:
+    """The EXTERNAL rows of an account tape up to a time, as a feed."""
+
+    def __init__(self, folder: Path, last_ts: int | None = None) -> None:
+        self._rows = self._external(folder, last_ts)
+        self._hand: np.ndarray | None = None
+
+    def _external(self, folder: Path, last_ts: int | None) -> Iterator[np.ndarray]:
+        for rows, _ in read_rows(folder):
+            part = rows[rows["origin"] == EXTERNAL]
+            if last_ts is not None:
+                part = part[part["ts_init"] <= last_ts]
+            if len(part):
+                yield part.copy()
+
+    def read_into(self, records: np.ndarray) -> int:
+        """Fill `records` from the start; 0 at the end."""
+        if self._hand is None or len(self._hand) == 0:
+            self._hand = next(self._rows, None)
+            if self._hand is None:
+                return 0
+        count = min(len(records), len(self._hand))
+        records[:count] = self._hand[:count]
+        self._hand = self._hand[count:]
+        return count
+
+
+def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, str] | None = None) -> Outcome:
+    """Re-execute an account tape from its own recorded inputs, up to `last_ts` (ns UTC)."""
+    config = config_of(folder)
+    strategies = strategies_of(config, sources if sources is not None else recorded_sources(folder))
+    engine = make_engine(config, strategies, BATCH)
+    tally, notes = Tally(_until(folder, last_ts)), notes_of(folder)
+    replay_inputs(engine, folder, last_ts, lambda rows: tally.add(rows, _pick(notes, rows)))
+    tally.comparer.finish()
+    return _outcome(folder, tally, engine, changes(config, strategies), {})
+
+
+def replay_inputs(engine: Engine, folder: Path, last_ts: int | None, seen: Any) -> None:
+    """Push a tape's recorded inputs through `engine`; `seen(rows)` gets inputs and outputs by seq."""
+    feed = RecordedInputs(folder, last_ts)
+    while count := feed.read_into(engine.inputs):
+        inputs: list[np.ndarray] = []
+        outputs: list[np.ndarray] = []
+
+        def keep(taken: np.ndarray, led_to: np.ndarray, a: list = inputs, b: list = outputs) -> None:
+            a.append(taken.copy())
+            b.append(led_to.copy())
+
+        drive(engine, count, keep)
+        seen(in_order_of(inputs, outputs))
+
+
+def in_order_of(inputs: list[np.ndarray], outputs: list[np.ndarray]) -> np.ndarray:
+    from kernel.schema import join_rows
+
+    return in_order(join_rows(inputs), join_rows(outputs))
+
+
+def _until(folder: Path, last_ts: int | None) -> Iterator[np.ndarray]:
+    for rows, _ in read_rows(folder):
+        part = rows if last_ts is None else rows[rows["ts_init"] <= last_ts]
+        if len(part):
+            yield part
+
+
+def notes_of(folder: Path) -> dict[int, str]:
+    """All notes of a tape by seq."""
+    notes: dict[int, str] = {}
+    for _, texts in read_rows(folder):
+        notes.update(texts)
+    return notes
+
+
+def recorded_sources(folder: Path) -> dict[str, str]:
+    """Where a live process found its strategies: the folder's `sources.json`, never part of a digest."""
+    import json
+
+    path = folder / "sources.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+def _pick(notes: dict[int, str], rows: np.ndarray) -> dict[int, str]:
+    if len(rows) == 0:
+        return {}
+    first, last = int(rows["seq"][0]), int(rows["seq"][-1])
+    return {seq: text for seq, text in notes.items() if first <= seq <= last}
+
+
+def replay_date(home: Path, date: str) -> list[Outcome]:
+    """Re-execute every account tape that has events on a local day, from its start through that day.
+
+    Raises NotFound naming the nearest day when there is none.
+    """
+    outcomes, days = [], set()
+    for folder in list_account_folders(home):
+        timezone = config_of(folder)["timezone"]
+        first, last = day_bounds(date, timezone)
+        on_day = False
+        for rows, _ in read_rows(folder):
+            days |= {local_day(int(ts), timezone) for ts in np.unique(rows["ts_init"] // 3_600_000_000_000) * 3_600_000_000_000}
+            on_day = on_day or bool(((rows["ts_init"] >= first) & (rows["ts_init"] <= last)).any())
+        if on_day:
+            outcomes.append(replay_account(folder, last))
+    if not outcomes:
+        near = min(days, key=lambda day: abs(_ordinal(day) - _ordinal(date)), default=None)
+        hint = f"the nearest recorded day is {near}" if near else "no live or paper day is recorded yet: see `onetape live`"
+        raise NotFound(f"nothing was recorded on {date}: {hint}")
+    return outcomes
+
+
+def local_day(ts: int, timezone: str) -> str:
+    return datetime.fromtimestamp(ts / 1e9, ZoneInfo(timezone)).strftime("%Y-%m-%d")
+
+
+def _ordinal(day: str) -> int:
+    return datetime.strptime(day, "%Y-%m-%d").toordinal()

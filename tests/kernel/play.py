@@ -1,0 +1,212 @@
+"""Play bars and reports through a real engine and read back everything that was on the tape, in order.
+
+Prices and cash are in currency here, so that a test reads like the trade it is about; what comes back is in units.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kernel.codes import Flag, Kind, OrderType, TimeInForce
+from kernel.engine import Engine
+from kernel.schema import EVENT
+from kernel.state import Capacity, Rules
+from kernel.units import SCALE
+from onetape import Signal
+
+SCRIPTED = f"{Path(__file__).parent / 'scripted.py'}:Scripted"
+MINUTE = 60 * 10**9
+TICK = 500  # 0.05
+WIDE = {
+    "max_order_qty": 10**9,
+    "max_order_notional": 10**17,
+    "max_position_qty": 10**9,
+    "allow_short": 1,
+    "market_buffer_bps": 0,
+}
+MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
+STOP, STOP_LIMIT = OrderType.STOP_MARKET, OrderType.STOP_LIMIT
+GTC, IOC = TimeInForce.GTC, TimeInForce.IOC
+
+
+def units(currency: float) -> int:
+    return round(currency * SCALE)
+
+
+def event(kind: int, t: float, instrument: int = -1, **fields) -> np.ndarray:
+    """An EXTERNAL event at minute `t`; `fields` in units, as on the tape."""
+    e = np.zeros(1, EVENT)[0]
+    e["kind"], e["instrument"] = kind, instrument
+    e["ts_event"] = e["ts_init"] = int(t * MINUTE)
+    for name, value in fields.items():
+        e[name] = value
+    return e
+
+
+def bar(t, o, h, low, c, instrument=0, *, end=True, warm_up=False, volume=1_000, minutes=1):
+    """The bar that closes at minute `t`, prices in currency; `end` marks the last of its slice."""
+    e = event(Kind.BAR, t, instrument, volume=volume, ts_open=int((t - minutes) * MINUTE))
+    e["open"], e["high"], e["low"], e["close"] = units(o), units(h), units(low), units(c)
+    e["flags"] = (Flag.SLICE_END if end else 0) | (Flag.WARM_UP if warm_up else 0)
+    return e
+
+
+def flat(t, px, instrument=0, **more):
+    """A bar that stays at one price."""
+    return bar(t, px, px, px, px, instrument, **more)
+
+
+def split(t, numerator, denominator, instrument=0):
+    return event(Kind.SPLIT, t, instrument, numerator=numerator, denominator=denominator)
+
+
+def dividend(t, currency, instrument=0):
+    return event(Kind.DIVIDEND, t, instrument, amount=units(currency))
+
+
+def order(side, qty, order_type=MARKET, px=0.0, trigger=0.0, tif=GTC, instrument=-1, strength=0.0) -> Signal:
+    """What a scripted strategy asks for; prices in currency, `instrument` -1 for the one it is called for."""
+    return Signal(side, qty, int(order_type), int(tif), instrument, 0, px, trigger, strength)
+
+
+def cancel_order(order_id=0) -> Signal:
+    return Signal(0, 0, 0, int(GTC), -1, order_id, 0.0, 0.0, 0.0)
+
+
+def script(engine: Engine, strategy: int, instrument: int, at_bars=(), at_fills=()) -> None:
+    """Write (number, signal) pairs for a Scripted strategy: which bar of the instrument, or which fill, from 1."""
+    memory = engine.memory_of(strategy)[instrument]
+    for part, pairs in (("on_bars", at_bars), ("on_fills", at_fills)):
+        memory[part]["size"] = len(pairs)
+        for k, (number, signal) in enumerate(pairs):
+            memory[part]["at"][k] = number
+            memory[part]["signals"][k] = tuple(
+                getattr(signal, name)
+                for name in memory[part]["signals"].dtype.names
+            )
+
+
+def make_engine(
+    programs: Sequence,
+    *,
+    cash=1_000_000.0,
+    instruments=((0, TICK, 1),),
+    open_orders=32,
+    batch=4096,
+    limits=None,
+    **rules,
+) -> Engine:
+    """An engine over (program, values) pairs, rules without fees and EQUITY events unless given."""
+    chosen = {"equity_interval": 0, **rules}
+    capacity = Capacity(instruments=64, strategies=16, open_orders=open_orders, batch=batch)
+    return Engine(capacity, Rules(cash=units(cash), **chosen), {**WIDE, **(limits or {})}, instruments, programs)
+
+
+def as_events(listed) -> np.ndarray:
+    if isinstance(listed, np.ndarray) and listed.ndim == 1 and listed.dtype == EVENT:
+        return listed.copy()
+    out = np.zeros(len(listed), EVENT)
+    for k, e in enumerate(listed):
+        out[k] = e
+    return out
+
+
+def run_bars(engine: Engine, listed, batch: int | None = None) -> np.ndarray:
+    """Feed events in batches; returns inputs and outputs merged in `seq` order."""
+    inputs, parts = as_events(listed), []
+    batch = min(batch or engine.inputs.size, engine.inputs.size)
+    for start in range(0, len(inputs), batch):
+        piece = inputs[start : start + batch]
+        engine.inputs[: len(piece)] = piece
+        done, idle = 0, 0
+        while done < len(piece):
+            took = engine.run(done, len(piece) - done)
+            parts.append(engine.outputs.copy())
+            idle = 0 if took or len(engine.outputs) else idle + 1
+            assert idle < 2, "the engine neither takes nor gives"
+            done += took
+        parts.append(engine.inputs[: len(piece)].copy())
+    if not parts:
+        return np.zeros(0, EVENT)
+    merged = np.concatenate(parts)
+    return merged[np.argsort(merged["seq"], kind="stable")]
+
+
+def of(tape: np.ndarray, *kinds: int) -> np.ndarray:
+    """The events of these kinds."""
+    return tape[np.isin(tape["kind"], kinds)]
+
+
+def fills(tape: np.ndarray) -> list[tuple[int, int, float]]:
+    """(minute, side * qty, price in currency) of every fill."""
+    return [
+        (int(e["ts_event"]) // MINUTE, int(e["side"]) * int(e["qty"]), int(e["px"]) / SCALE)
+        for e in of(tape, Kind.ORDER_FILLED)
+    ]
+
+
+def words(tape: np.ndarray) -> list[str]:
+    """The kinds on the tape, by name."""
+    return [Kind(int(k)).name for k in tape["kind"]]
+
+
+def tape_digest(tape: np.ndarray) -> str:
+    return hashlib.sha256(tape.tobytes()).hexdigest()
+
+
+def check_books(engine: Engine) -> None:
+    """Every conservation law of kernel/accounting.py, to the unit."""
+    s = engine.state
+    a, books, positions, markets, orders = s.account[0], s.books, s.positions, s.markets, s.orders
+    rows = markets.size
+    table = positions.reshape(books.size, rows)
+    equity = int(a["cash"]) + int(a["market_value"])
+    unrealized = int(a["market_value"]) - int(a["cost"])
+    assert int(a["realized"]) + unrealized + int(a["dividends"]) == equity - int(a["paid_in"]) + int(a["fees"])
+    assert int(a["cash"]) == int(a["paid_in"]) + int(books["cash_flow"].sum())
+    for name in ("realized", "fees", "dividends"):
+        assert int(books[name].sum()) == int(a[name]) == int(positions[name].sum()), name
+        assert (table[name].sum(axis=1) == books[name]).all(), name
+    assert (table["qty"].sum(axis=0) == markets["net_qty"]).all()
+    assert int((markets["net_qty"] * markets["mark"]).sum()) == int(a["market_value"])
+    assert int((abs(markets["net_qty"]) * markets["mark"]).sum()) == int(a["exposure"])
+    assert int(positions["cost"].sum()) == int(a["cost"])
+    assert ((positions["qty"] != 0) | (positions["cost"] == 0)).all(), "a flat position has no cost"
+    assert ((positions["cost"] == 0) | ((positions["cost"] > 0) == (positions["qty"] > 0))).all()
+    assert int(a["short_hold"]) == int((-2 * positions["cost"][positions["qty"] < 0]).sum())
+    working = orders[orders["order_id"] != 0]
+    assert len(working) == int(a["open_orders"]) == int(books["open_orders"].sum())
+    assert (working["reserved"] >= 0).all()
+    assert int(working["reserved"].sum()) == int(a["reserved"]) >= 0
+    assert (working["leaves_qty"] > 0).all()
+    assert (working["leaves_qty"] + working["cum_qty"] == working["qty"]).all()
+    for side, name in ((1, "working_buy"), (-1, "working_sell")):
+        expected = np.zeros_like(table[name])
+        mine = working[working["side"] == side]
+        np.add.at(expected, (mine["strategy"], mine["instrument"]), mine["leaves_qty"])
+        assert (expected == table[name]).all(), name
+    assert chained_slots(engine) == sorted(np.flatnonzero(orders["order_id"]).tolist())
+
+
+def chained_slots(engine: Engine) -> list[int]:
+    """Slots reached from the instruments' chains, which must be sound both ways and oldest first."""
+    orders, seen = engine.state.orders, []
+    for market in engine.state.markets:
+        slot, before, last = int(market["order_head"]), -1, 0
+        while slot >= 0:
+            assert orders[slot]["previous"] == before
+            assert orders[slot]["order_id"] > last
+            last = orders[slot]["order_id"]
+            seen.append(slot)
+            before, slot = slot, int(orders[slot]["next"])
+        assert int(market["order_tail"]) == before
+    free, slot = set(), int(engine.account.free_slot)
+    while slot >= 0:
+        assert slot not in free
+        free.add(slot)
+        slot = int(orders[slot]["next"])
+    assert not free & set(seen)
+    assert len(free) + len(seen) == orders.size
+    return sorted(seen)

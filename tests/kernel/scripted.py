@@ -1,0 +1,59 @@
+"""A strategy that says what the test wrote into its memory: signal k is placed at bar (or fill) number `at[k]`."""
+
+from kernel.indicators import Indicator
+from kernel.jit import jit_user
+from kernel.state import INTENT
+from onetape import HOLD, Int, Signal, cancel, place, strategy
+
+SIGNALS = 48
+
+
+@jit_user
+def _nothing(m, bar):
+    return
+
+
+class Script(Indicator):
+    """Room for the signals of a test; updating it does nothing."""
+
+    takes_bar = True
+    update = staticmethod(_nothing)
+
+    def fields(self):
+        return [("size", "i8"), ("at", "i8", (SIGNALS,)), ("signals", INTENT, (SIGNALS,))]
+
+
+@strategy
+class Scripted:
+    """Places what is written for this bar, and what is written for this fill."""
+
+    on_bars = Script(1)
+    on_fills = Script(1)
+    fills = Int()
+
+    def on_bar(self, bar, ctx):
+        for k in range(self.on_bars.size):
+            if self.on_bars.at[k] == self.bars_seen:
+                i = self.on_bars.signals[k]
+                if i.side == 0 and i.order_type == 0:
+                    cancel(ctx, i.ref)
+                else:
+                    place(
+                        ctx,
+                        Signal(i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength),
+                    )
+        return HOLD
+
+    def on_fill(self, fill, ctx):
+        self.fills += 1
+        for k in range(self.on_fills.size):
+            if self.on_fills.at[k] == self.fills:
+                i = self.on_fills.signals[k]
+                if i.side == 0 and i.order_type == 0:
+                    cancel(ctx, i.ref)
+                else:
+                    place(
+                        ctx,
+                        Signal(i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength),
+                    )
+        return HOLD
