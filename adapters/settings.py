@@ -134,9 +134,7 @@ class RunSection(Section):
         "auto", "Time between recorded points of the equity curve; auto follows the bars."
     )
     seed: int = _number(0, 0, 2**63 - 1, "", "Seed of random models; the same seed gives the same bytes.")
-    warm_up_days: int = _number(
-        0, 0, 3650, "days", "Days before the run's first that strategies see without trading."
-    )
+    warm_up_days: int = _number(0, 0, 3650, "days", "Days before the run's first that strategies see without trading.")
 
     @property
     def equity_interval_ns(self) -> int | None:
@@ -150,9 +148,7 @@ class ImportSection(Section):
     timezone: Zone = _text("Asia/Kolkata", "Time zone of times without an offset.")
     tick: Price = _text(Decimal("0.05"), "Smallest price step of an instrument.", "price")
     stamp: Literal["open", "close"] = _text("open", "Whether a bar's time is its open or its close.")
-    session_close: ClockTime = _text(
-        "15:30", "When a daily bar becomes available, in the zone above.", "HH:MM"
-    )
+    session_close: ClockTime = _text("15:30", "When a daily bar becomes available, in the zone above.", "HH:MM")
     currency: Currency = _text("INR", "Currency of the prices.")
     lot: int = _number(1, 1, QTY_MAX - 1, "quantity", "Quantity that orders must be a multiple of.")
 
@@ -178,9 +174,7 @@ class TapeSection(Section):
     """How tapes are written."""
 
     segment_mib: int = _number(64, 1, 4096, "MiB", "Size of a preallocated segment.")
-    group_commit_ms: int = _number(
-        50, 1, 50, "ms", "Longest time a bar waits for its commit; orders never wait."
-    )
+    group_commit_ms: int = _number(50, 1, 50, "ms", "Longest time a bar waits for its commit; orders never wait.")
     idle_flush_ms: int = _number(50, 1, 50, "ms", "Longest time the last commit waits for its watermark.")
 
 
@@ -201,9 +195,7 @@ class ServeSection(Section):
 class Settings(Section):
     """Everything a user may set, with its default."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_by_name=True, validate_by_alias=True)
 
     home: Folder = _text(Path("data"), "Folder of all tapes and runs, relative to the current directory.")
     account: AccountSection = AccountSection()
@@ -283,9 +275,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     return load_with_source(path, environ)[0]
 
 
-def load_with_source(
-    path: Path | None = None, environ: Mapping[str, str] | None = None
-) -> tuple[Settings, Source]:
+def load_with_source(path: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Settings, Source]:
     """`load_settings`, and where each value came from."""
     settings, source, problems = examine(path, environ)
     if settings is None:
@@ -344,9 +334,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: is not valid TOML: {error}") from None
     except (ValueError, ArithmeticError, RecursionError):
-        raise ConfigError(
-            f"{file}: is not valid TOML: a number is too large or a value is nested too deeply"
-        ) from None
+        raise ConfigError(f"{file}: is not valid TOML: a number is too large or a value is nested too deeply") from None
 
 
 def _has(data: dict[str, Any], key: Key) -> bool:
@@ -366,9 +354,7 @@ def _overlay(data: dict[str, Any], origins: dict[str, str], environ: Mapping[str
             if "__" in variable or upper in missed_dunder or (upper in known and upper != variable):
                 meant = missed_dunder.get(upper)
                 hint = f", did you mean {meant}?" if meant else _nearest_variable(upper)
-                problems.append(
-                    f"{variable}: this environment variable is no setting{hint or ': ' + _VARIABLES}"
-                )
+                problems.append(f"{variable}: this environment variable is no setting{hint or ': ' + _VARIABLES}")
             continue
         text = environ[variable]
         try:
@@ -422,9 +408,7 @@ def _sentence(item: Any, file: Path | None, origins: Mapping[str, str]) -> str:
         return f"{where} must be {allowed(key.field)}, not {got}"
     if section is not None:
         return f"{where} must be a table [{dotted}] of keys, not {shown(item['input'])}"
-    return (
-        f"{where} is an unknown {'table' if isinstance(item['input'], dict) else 'key'}{_suggestion(place)}"
-    )
+    return f"{where} is an unknown {'table' if isinstance(item['input'], dict) else 'key'}{_suggestion(place)}"
 
 
 def _suggestion(place: list[str]) -> str:

@@ -40,13 +40,7 @@ def shown(value: object) -> str:
     """A value as an error names it: text in quotes, everything short."""
     if isinstance(value, int) and value.bit_length() > 256:
         return "a number of that size"  # beyond 4,300 digits Python would not print it
-    text = (
-        f'"{value}"'
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
@@ -171,9 +165,7 @@ def check_timezone(text: str) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         known = zoneinfo.available_timezones()
         if not known:
-            raise ValueError(
-                "cannot be checked: this machine has no time zones, run pip install tzdata"
-            ) from None
+            raise ValueError("cannot be checked: this machine has no time zones, run pip install tzdata") from None
         end = nearest(text, known)
         raise ValueError(f'must be a time zone such as "Asia/Kolkata", not {shown(text)}{end}') from None
     return text
@@ -242,9 +234,7 @@ Slug = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"),
     Allowed("1 to 32 of a-z, 0-9, - and _, starting with a letter or digit"),
 ]
-Currency = Annotated[
-    str, Field(pattern=r"^[A-Z][A-Z0-9]{2,7}$"), Allowed('3 to 8 capitals or digits such as "INR"')
-]
+Currency = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,7}$"), Allowed('3 to 8 capitals or digits such as "INR"')]
 Zone = Annotated[str, _checked(check_timezone), Allowed('a time zone such as "Asia/Kolkata"')]
 ClockTime = Annotated[str, _checked(check_clock), Allowed('a time of day such as "15:30"')]
 FeeRule = Annotated[str, _checked(parse_fee_rule), Allowed(FEE_SYNTAX)]

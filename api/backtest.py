@@ -13,8 +13,7 @@ import numpy as np
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
-from adapters.tape.sealed import canonical_json, seal
-from adapters.tape.writer import TapeWriter
+from adapters.tape.sealed import SealedWriter, canonical_json
 from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, make_feed, make_ref
 from api.drive import begin, end, go_on, in_order
 from kernel.codes import Kind
@@ -22,7 +21,7 @@ from kernel.engine import Engine
 from kernel.errors import NotFound
 from kernel.schema import join_rows
 
-FRAME_ROWS = 16_384
+BATCH_ROWS = 16_384
 BAR = int(Kind.BAR)
 
 
@@ -42,10 +41,10 @@ class Result:
 
 
 class RunTape:
-    """The tape of a backtest while it runs: everything but the bars, in frames of many rows."""
+    """The tape of a backtest: everything but the bars, gathered into batches on its way to the sealed files."""
 
-    def __init__(self, folder: Path, segment_bytes: int) -> None:
-        self.writer = TapeWriter(folder, segment_bytes)
+    def __init__(self, writer: SealedWriter) -> None:
+        self.writer = writer
         self._waiting: list[np.ndarray] = []
         self._rows = 0
         self._notes: dict[int, str] = {}
@@ -57,16 +56,15 @@ class RunTape:
         if len(others) or len(outputs):
             self._waiting.append(in_order(others, outputs))
             self._rows += len(self._waiting[-1])
-        if self._rows >= FRAME_ROWS:
+        if self._rows >= BATCH_ROWS:
             self.flush()
 
     def note(self, seq: int, text: str) -> None:
         self._notes[seq] = text
 
     def flush(self) -> None:
-        if self._waiting:
-            self.writer.append(join_rows(self._waiting), self._notes, durable=False)
-            self._waiting, self._rows, self._notes = [], 0, {}
+        self.writer.add(join_rows(self._waiting), self._notes)
+        self._waiting, self._rows, self._notes = [], 0, {}
 
 
 def new_run_id(strategies: list[Loaded], config: Config, now: datetime) -> str:
@@ -99,28 +97,27 @@ def _run(
     started = time.perf_counter()
     engine = make_engine(config, strategies, settings.capacity.batch)
     feed = make_feed(home, config)
-    tape = RunTape(folder, settings.tape.segment_mib * 2**20)
-    tape.note(1, canonical_json(config).decode())
-    loop = time.perf_counter()
-    if begin(engine, feed, tape.keep) == 0:
-        raise NotFound("no bars in that range: see `onetape runs --tapes` for what is there")
-    go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
-    end(engine, tape.keep)
-    loop = time.perf_counter() - loop
-    tape.flush()
-    tape.writer.append_ref(make_ref(config, tape.bars), int(engine.account.seq))
-    tape.writer.close()
-    about = {
-        "run_id": folder.name,
-        "config": config,
-        "state_digest": engine.digest(),
-        "summary": summarise(engine, tape.writer.rows),
-        "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
-        "faults": explain_faults(engine, strategies),
-        "timing": {},
-    }
-    about["timing"] = _timing(started, loop, tape.bars)
-    manifest = seal(folder, about)
+    with SealedWriter(folder) as writer:
+        tape = RunTape(writer)
+        tape.note(1, canonical_json(config).decode())
+        loop = time.perf_counter()
+        if begin(engine, feed, tape.keep) == 0:
+            raise NotFound("no bars in that range: `onetape runs --tapes` lists what is there")
+        go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
+        end(engine, tape.keep)
+        loop = time.perf_counter() - loop
+        tape.flush()
+        writer.add_ref(make_ref(config, tape.bars))
+        about = {
+            "run_id": folder.name,
+            "config": config,
+            "state_digest": engine.digest(),
+            "summary": summarise(engine, writer.rows),
+            "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
+            "faults": explain_faults(engine, strategies),
+            "timing": _timing(started, loop, tape.bars),
+        }
+        manifest = writer.finish(about)
     manifest["timing"] = _timing(started, loop, tape.bars)
     return Result(folder, manifest, about["faults"])
 

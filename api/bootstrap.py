@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from kernel.codehash import kernel_hash
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, NotReplayable
 from kernel.state import Capacity, Rules
+from kernel.units import MONEY_MAX
 
 DAY = 86_400_000_000_000
 MINUTE = 60_000_000_000
@@ -65,13 +67,11 @@ def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
     return tapes
 
 
-def make_config(
-    home: Path, settings: Settings, request: Request, strategies: Sequence[Loaded], mode: str
-) -> Config:
+def make_config(home: Path, settings: Settings, request: Request, strategies: Sequence[Loaded], mode: str) -> Config:
     """Everything that decides a run's bytes, as plain JSON values. Raises NotFound or ConfigError."""
     registry, tapes = Registry.load(home), choose_tapes(home, request.tapes)
     on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars}
-    numbers = {registry.find(symbol).number for symbol in request.symbols} if request.symbols else on_tapes
+    numbers = {find_symbol(registry, symbol) for symbol in request.symbols} or on_tapes
     for number in numbers - on_tapes:
         raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
     chosen = [registry[number] for number in sorted(numbers)]
@@ -124,6 +124,16 @@ def make_config(
     }
 
 
+def find_symbol(registry: Registry, symbol: str) -> int:
+    """The number of `symbol`. Raises NotFound with the nearest known one."""
+    found = registry.find(symbol)
+    if found is None:
+        near = get_close_matches(symbol, [i.symbol for i in registry], 1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "`onetape runs --tapes` lists what was imported"
+        raise NotFound(f"no instrument {symbol!r}: {hint}")
+    return found.number
+
+
 def _one(instruments: Sequence[Any], what: str) -> str:
     """The currency or timezone that all share: one run keeps one currency and one calendar."""
     values = sorted({getattr(instrument, what) for instrument in instruments})
@@ -139,7 +149,7 @@ def _cash(settings: Settings, request: Request) -> int:
     from adapters.settings_text import read_amount, units_of
 
     try:
-        return units_of(read_amount(request.cash))
+        return units_of(read_amount(request.cash, 1, MONEY_MAX - 1))
     except ValueError as error:
         raise ConfigError(f"--cash {request.cash}: {error}") from None
 

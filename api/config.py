@@ -43,10 +43,7 @@ def show(settings: Settings, source: Source) -> str:
     lines = [f"# Settings that hold (file: {file})"]
     for section, keys in _by_section():
         lines += ["", f"[{section}]"] if section else []
-        pairs = [
-            (f"{key.name} = {toml_value(key.value_in(settings))}", source.origins.get(key.dotted))
-            for key in keys
-        ]
+        pairs = [(f"{key.name} = {toml_value(key.value_in(settings))}", source.origins.get(key.dotted)) for key in keys]
         width = min(40, max(len(pair) for pair, _ in pairs))
         for pair, origin in pairs:
             what = {None: "default", "file": "file"}.get(origin, f"environment {origin}")
@@ -94,9 +91,7 @@ def starter() -> str:
         for key in keys:
             lines += [
                 "",
-                *textwrap.wrap(
-                    f"# {key.field.description} Takes {allowed(key.field)}.", 100, subsequent_indent="# "
-                ),
+                *textwrap.wrap(f"# {key.field.description} Takes {allowed(key.field)}.", 100, subsequent_indent="# "),
             ]
             lines.append(f"#{key.name} = {toml_value(key.value_in(defaults))}")
     return "\n".join(lines) + "\n"
@@ -111,9 +106,7 @@ def toml_value(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(toml_value(entry) for entry in value) + "]"
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return json.dumps(text, ensure_ascii=False).replace(
-        "\x7f", "\\u007f"
-    )  # JSON's escapes are TOML's but for DEL
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON's escapes are TOML's but for DEL
 
 
 def _by_section() -> Iterator[tuple[str, list[Key]]]:

@@ -75,9 +75,7 @@ def _type_name(key: Key) -> str:
     return names.get(kind, "list of texts")
 
 
-PAGES: list[tuple[str, Callable[[], str]]] = [
-    ("docs/configuration.md", configuration_page)
-]  # path in the tree, maker
+PAGES: list[tuple[str, Callable[[], str]]] = [("docs/configuration.md", configuration_page)]  # path in the tree, maker
 
 
 def stale_pages(root: Path = ROOT) -> list[str]:

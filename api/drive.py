@@ -7,7 +7,7 @@ import numpy as np
 from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.ports import Feed
-from kernel.schema import EVENT, join_rows
+from kernel.schema import EVENT, join_rows, take_rows
 
 
 def control(kind: Kind, ts: int) -> np.ndarray:
@@ -20,9 +20,9 @@ def control(kind: Kind, ts: int) -> np.ndarray:
 def in_order(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """Inputs and what they led to as one run of rows by seq, copied out of the engine's tables."""
     if len(inputs) == 0:
-        return outputs.copy()
+        return join_rows([outputs])
     rows = join_rows([inputs, outputs])
-    return rows[np.argsort(rows["seq"], kind="stable")]
+    return take_rows(rows, np.argsort(rows["seq"], kind="stable"))
 
 
 Keep = Callable[[np.ndarray, np.ndarray], None]

@@ -251,13 +251,20 @@ def replay_date(home: Path, date: str) -> list[Outcome]:
         first, last = day_bounds(date, timezone)
         on_day = False
         for rows, _ in read_rows(folder):
-            days |= {local_day(int(ts), timezone) for ts in np.unique(rows["ts_init"] // 3_600_000_000_000) * 3_600_000_000_000}
+            days |= {
+                local_day(int(ts), timezone)
+                for ts in np.unique(rows["ts_init"] // 3_600_000_000_000) * 3_600_000_000_000
+            }
             on_day = on_day or bool(((rows["ts_init"] >= first) & (rows["ts_init"] <= last)).any())
         if on_day:
             outcomes.append(replay_account(folder, last))
     if not outcomes:
         near = min(days, key=lambda day: abs(_ordinal(day) - _ordinal(date)), default=None)
-        hint = f"the nearest recorded day is {near}" if near else "no live or paper day is recorded yet: see `onetape live`"
+        hint = (
+            f"the nearest recorded day is {near}"
+            if near
+            else "no live or paper day is recorded yet: see `onetape live`"
+        )
         raise NotFound(f"nothing was recorded on {date}: {hint}")
     return outcomes
 

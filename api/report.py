@@ -21,7 +21,7 @@ __all__ = ["html_report", "terminal_report"]
 TRADES_MOST = 1_000  # rows in the page; beyond, the first and last half of it
 BARS_MOST = 40  # rows of a bar list; beyond, the best and worst half of it
 HEAT_STEPS = 6
-MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def html_report(data):

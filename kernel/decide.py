@@ -13,8 +13,8 @@ from kernel.state import HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK
 from kernel.tables import (
     account,
     book,
-    equity_of,
     call_frame,
+    equity_of,
     free_cash,
     instrument_row,
     keep_frame,

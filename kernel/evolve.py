@@ -6,9 +6,9 @@ Folding a recorded tape and running the step go through here alike, which is why
 from kernel.accounting import apply_dividend, apply_fill, apply_split, revalue
 from kernel.codes import Flag, Kind, Origin, Reason, Status
 from kernel.jit import jit, jit_call
-from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
 from kernel.lifecycle import TRANSITION
 from kernel.orders import count_working, find_slot, free_slot, open_slot
+from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
 from kernel.units import DOWN, MONEY_MAX, PX_MAX, QTY_MAX, fits_product, mul_div
 
 BAR, SPLIT, DIVIDEND = int(Kind.BAR), int(Kind.SPLIT), int(Kind.DIVIDEND)

@@ -196,3 +196,8 @@ def join_rows(parts: Sequence[np.ndarray]) -> np.ndarray:
     """EVENT rows one after the other. (np.concatenate would promote the overlapping fields to a packed layout.)"""
     raw = [np.ascontiguousarray(part).view(f"V{EVENT_BYTES}") for part in parts]
     return np.concatenate(raw).view(EVENT) if raw else events(0)
+
+
+def take_rows(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A copy of the EVENT rows at `places`; numpy moves opaque bytes several times as fast as records."""
+    return np.ascontiguousarray(rows).view(f"V{EVENT_BYTES}")[places].view(EVENT)

@@ -1,6 +1,6 @@
-"""What the user writes: a class whose attributes declare parameters, memory and indicators, and what to do on a bar.
+"""What the user writes: a class whose attributes declare parameters, memory and indicators, and what a bar does.
 
-`@strategy` turns the attributes, in the order written, into one record dtype; inside `on_bar` `self` is that record, one
+`@strategy` turns the attributes, in the order written, into one record dtype; in `on_bar` `self` is that record, one
 for each instrument. Nothing is ever an instance of the class.
 """
 

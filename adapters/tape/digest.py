@@ -3,8 +3,8 @@
 *Tape digest*: SHA-256 over the 128-byte records in seq order, each note right after its record, and at a REF frame the
 SHA-256 of its JSON. It knows nothing of frames, files, paths, run ids or wall time.
 
-*Decision digest*: SHA-256 over what was decided and traded, without seq, cause, times and the numbers derived from them
-(order_id, ref) and without what only live has: it compares a live day with a backtest of the same bars.
+*Decision digest*: SHA-256 over what was decided and traded, with seq, cause, times and the numbers derived from them
+(order_id, ref), and what differs live, set to zero: it compares a live day with a backtest of the same bars.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kernel.codes import Kind
-from kernel.schema import EVENT, EVENT_BYTES
+from kernel.schema import take_rows
 
 _DECISIONS = (
     Kind.SIGNAL,
@@ -29,11 +29,7 @@ _DECISIONS = (
 )
 _IS_DECISION = np.zeros(256, bool)
 _IS_DECISION[[int(kind) for kind in _DECISIONS]] = True
-_KEPT = np.ones(EVENT_BYTES, bool)
-for _name in ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref"):
-    _dtype, _offset = EVENT.fields[_name][:2]  # type: ignore[index]
-    _KEPT[_offset : _offset + _dtype.itemsize] = False
-_KEPT_BYTES = np.flatnonzero(_KEPT)
+_LEFT_OUT = ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref")
 
 
 class TapeDigest:
@@ -70,10 +66,11 @@ class DecisionDigest:
         self._sha: Any = hashlib.sha256()
 
     def add(self, rows: np.ndarray) -> None:
-        picked = rows[_IS_DECISION[rows["kind"]]]
+        picked = take_rows(rows, np.flatnonzero(_IS_DECISION[rows["kind"]]))
         if len(picked):
-            raw = picked.view(np.uint8).reshape(-1, EVENT_BYTES)
-            self._sha.update(np.ascontiguousarray(raw[:, _KEPT_BYTES]))
+            for name in _LEFT_OUT:
+                picked[name] = 0
+            self._sha.update(picked.view(np.uint8))
 
     def hex(self) -> str:
         return str(self._sha.hexdigest())

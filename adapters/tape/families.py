@@ -8,13 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from kernel.schema import EVENT, FAMILIES, HEADER, Family
+from kernel.schema import EVENT, FAMILIES, HEADER, Family, take_rows
 
 _FAMILY_NUMBER = np.full(256, -1, np.int8)
 for _number, _family in enumerate(FAMILIES):
     for _kind in _family.kinds:
         _FAMILY_NUMBER[int(_kind)] = _number
-CODES = ("instrument", "strategy", "flags", "kind", "origin", "side", "order_type", "tif", "status", "reason", "product")
+CODES = (
+    "instrument",
+    "strategy",
+    "flags",
+    "kind",
+    "origin",
+    "side",
+    "order_type",
+    "tif",
+    "status",
+    "reason",
+    "product",
+)
 
 
 def columns_of(family: Family) -> tuple[str, ...]:
@@ -36,7 +48,10 @@ def arrow_schema(family: Family) -> Any:
 def split_rows(rows: np.ndarray) -> list[tuple[Family, np.ndarray]]:
     """The rows of each family that has any, in order."""
     numbers = _FAMILY_NUMBER[rows["kind"]]
-    return [(FAMILIES[n], rows[numbers == n]) for n in np.unique(numbers)]
+    found = np.flatnonzero(np.bincount(numbers))
+    if len(found) == 1:
+        return [(FAMILIES[found[0]], rows)]
+    return [(FAMILIES[n], take_rows(rows, np.flatnonzero(numbers == n))) for n in found]
 
 
 def to_table(family: Family, rows: np.ndarray) -> Any:

@@ -36,6 +36,15 @@ def sync_data(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Make a file that was written and closed durable."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        sync_data(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(path: Path) -> None:
     """Make new and renamed names in a folder durable."""
     if sys.platform == "win32":

@@ -17,7 +17,8 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-from kernel.schema import EVENT, EVENT_BYTES, FAMILIES, HEADER as EVENT_HEADER
+from kernel.schema import EVENT, EVENT_BYTES, FAMILIES
+from kernel.schema import HEADER as EVENT_HEADER
 
 MAGIC = b"ONETAPE\x01"
 VERSION = 1
@@ -105,7 +106,7 @@ def body_is_whole(header: Header, raw: memoryview) -> bool:
         return False
     body = raw[HEADER_BYTES : HEADER_BYTES + header.body_length]
     trailer = raw[header.length - TRAILER.size : header.length]
-    return google_crc32c.value(bytes(body)) == header.body_crc and TRAILER.unpack(trailer)[0] == header.length
+    return google_crc32c.value(bytes(body)) == header.body_crc and bytes(trailer) == TRAILER.pack(header.length)
 
 
 def _schemas() -> tuple[Any, Any]:

@@ -41,12 +41,12 @@ def read_rows(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dic
     if not segments(folder):
         raise NotFound(f"{folder}: no tape there")
     limit = durable_seq(folder)
-    for place in Scan(folder):
+    for place in Scan(folder, from_seq):
         if place.header.kind != EVENTS or place.header.last_seq < from_seq:
             continue
         if place.header.first_seq > limit:
             return
-        rows, notes = unpack_events(bytes(place.body))
+        rows, notes = unpack_events(place.body)
         first, last = np.searchsorted(rows["seq"], from_seq), np.searchsorted(rows["seq"], limit, "right")
         if last > first:
             yield rows[first:last], {seq: text for seq, text in notes.items() if from_seq <= seq <= limit}
@@ -54,7 +54,7 @@ def read_rows(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dic
 
 def durable_seq(folder: Path) -> int:
     """Last seq of a growing tape that is known to be on disk."""
-    scan, watermark = Scan(folder), 0
+    scan, watermark = Scan(folder, 2**62), 0
     for place in scan:
         watermark = place.header.durable_seq
     end = scan.end
@@ -67,7 +67,7 @@ def read_refs(folder: Path) -> list[dict[str, Any]]:
     """The REF frames of a tape: which inputs are on which other tapes."""
     if is_sealed(folder):
         return [ref["ref"] for ref in read_manifest(folder)["refs"]]
-    return [json.loads(bytes(place.body)) for place in Scan(folder) if place.header.kind == REF]
+    return [json.loads(place.body) for place in Scan(folder) if place.header.kind == REF]
 
 
 def config_of(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Walk a tape's segments frame by frame and say where it ends, and whether that end is clean, torn or damaged."""
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from adapters.tape.frame import HEADER_BYTES, MAGIC, ZERO, Header, body_is_whole, unpack_header
+from adapters.tape.frame import HEADER_BYTES, MAGIC, TRAILER, ZERO, Header, body_is_whole, unpack_header
 from kernel.errors import TapeCorrupt
 
 SUFFIX = ".segment"
@@ -21,12 +21,12 @@ def segments(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Place:
-    """A frame and where it starts; `body` is valid while the iteration stands on it."""
+    """A frame and where it starts. `body` is empty for frames before the scan's `from_seq`."""
 
     header: Header
     segment: Path
     offset: int
-    body: memoryview
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,12 @@ class End:
 class Scan:
     """Iterate over the frames of `folder` from the first; afterwards `end` says where the tape stops.
 
-    Raises TapeCorrupt when a frame that must be whole is not: one that a later frame or the watermark stands upon.
+    Frames that end before `from_seq` are passed over without reading their bodies. Raises TapeCorrupt when a frame that
+    must be whole is not: one that a later frame stands upon.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, from_seq: int = 0) -> None:
+        self.folder, self._from_seq = folder, from_seq
         self.end = End(None, None, 0, 0)
         self._last: Header | None = None
 
@@ -55,33 +56,37 @@ class Scan:
         for place, path in enumerate(files):
             if path != segment_path(self.folder, place + 1):
                 raise TapeCorrupt(f"{self.folder}: segment {place + 1} is missing, {path.name} is there")
-            if path.stat().st_size == 0:
-                self._finish(files[place:], path, 0, memoryview(b""))
+            with path.open("rb") as file:
+                yield from self._frames_of(path, file)
+                offset, rest = self._at, file.read()
+            if place + 1 < len(files) and segment_has_frames(files[place + 1]):
+                if any(rest):
+                    raise self._damaged(path, offset)
+            else:
+                self._finish(path, offset, rest)
                 return
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                raw = memoryview(mapped)
-                try:
-                    offset = yield from self._frames_of(path, raw)
-                    if place + 1 < len(files) and segment_has_frames(files[place + 1]):
-                        self._refuse_rest(path, offset, raw)
-                        continue
-                    self._finish(files[place:], path, offset, raw)
-                    return
-                finally:
-                    raw.release()
 
-    def _frames_of(self, path: Path, raw: memoryview) -> Iterator[Place]:
-        offset = 0
+    def _frames_of(self, path: Path, file: BinaryIO) -> Iterator[Place]:
+        """Whole frames in a row; leaves `file` and `_at` where the first that is not one would start."""
+        self._at = 0
         while True:
-            header = unpack_header(raw[offset : offset + HEADER_BYTES])
-            if header is None or not body_is_whole(header, raw[offset : offset + header.length]):
-                return offset  # type: ignore[return-value]
-            self._check_chain(path, offset, header)
+            head = file.read(HEADER_BYTES)
+            header = unpack_header(head)
+            if header is None:
+                break
+            self._check_chain(path, self._at, header)
+            if header.last_seq < self._from_seq:
+                file.seek(self._at + header.length - TRAILER.size)
+                body, whole = b"", file.read(TRAILER.size) == TRAILER.pack(header.length)
+            else:
+                raw = head + file.read(header.length - HEADER_BYTES)
+                body, whole = raw[HEADER_BYTES : -TRAILER.size], body_is_whole(header, memoryview(raw))
+            if not whole:
+                break
             self._last = header
-            body = raw[offset + HEADER_BYTES : offset + HEADER_BYTES + header.body_length]
-            yield Place(header, path, offset, body)
-            body.release()
-            offset += header.length
+            yield Place(header, path, self._at, body)
+            self._at += header.length
+        file.seek(self._at)
 
     def _check_chain(self, path: Path, offset: int, header: Header) -> None:
         previous, number = (self._last.sha, self._last.number) if self._last else (ZERO, 0)
@@ -91,19 +96,15 @@ class Scan:
                 "the chain is broken, restore the tape from a copy"
             )
 
-    def _refuse_rest(self, path: Path, offset: int, raw: memoryview) -> None:
-        if any(raw[offset:]):
-            raise TapeCorrupt(
-                f"{path} at byte {offset}: a damaged frame, and whole ones after it: restore the tape from a copy"
-            )
+    def _damaged(self, path: Path, offset: int) -> TapeCorrupt:
+        return TapeCorrupt(
+            f"{path} at byte {offset}: a damaged frame, and a whole one after it: restore the tape from a copy"
+        )
 
-    def _finish(self, files: list[Path], path: Path, offset: int, raw: memoryview) -> None:
-        rest = bytes(raw[offset:])
+    def _finish(self, path: Path, offset: int, rest: bytes) -> None:
         torn = len(rest.rstrip(b"\0"))
-        if torn and self._later_frame(rest):
-            raise TapeCorrupt(
-                f"{path} at byte {offset}: a damaged frame, and a whole one after it: restore the tape from a copy"
-            )
+        if torn and self._later_frame(rest[: torn + HEADER_BYTES]):
+            raise self._damaged(path, offset)
         self.end = End(self._last, path, offset, torn)
 
     def _later_frame(self, rest: bytes) -> bool:

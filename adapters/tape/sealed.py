@@ -1,7 +1,7 @@
 """A sealed tape: one Parquet file a family, notes, and a manifest that covers every file by hash.
 
-Sealing streams: memory does not grow with the run. The sealed rows are read back and must have the digest the frames
-had before the frames go.
+A backtest is written sealed from the start, since a crash leaves nothing anybody would want; what grows live is framed
+and sealed later. Either way the rows are read back and must have the digest they were written with.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ import numpy as np
 
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.families import CODES, arrow_schema, columns_of, from_batch, split_rows, to_table
-from adapters.tape.files import sync_folder, write_whole
+from adapters.tape.files import sync_file, sync_folder, write_whole
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.scan import Scan, segments
 from kernel.errors import TapeCorrupt
-from kernel.schema import FAMILIES, Family, join_rows
+from kernel.schema import FAMILIES, Family, join_rows, take_rows
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -66,49 +66,90 @@ class _FamilyFile:
             self._waiting, self._rows = [], 0
 
     def close(self) -> None:
+        """Write what waits; closing twice does nothing more."""
         self.flush()
         self._writer.close()
 
 
-def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Turn the frames of `folder` into Parquet and a manifest, prove them equal, and drop the frames.
+class SealedWriter:
+    """Write a sealed tape row by row. Memory does not grow with the run.
 
-    `about` is what the manifest says besides: config, summary, hashes. Returns the manifest. Raises TapeCorrupt.
+    `with SealedWriter(folder) as tape: tape.add(rows, notes) ...; tape.finish(about)`. Without `finish` the folder has
+    no manifest and is no tape.
     """
-    files: dict[str, _FamilyFile] = {}
-    notes: dict[int, str] = {}
-    refs: list[dict[str, Any]] = []
-    scan, rows_total, last = Scan(folder), 0, None
-    for place in scan:
-        last = place.header
-        if place.header.kind == REF:
-            refs.append({"after_row": rows_total, "ref": json.loads(bytes(place.body))})
-        elif place.header.kind == EVENTS:
-            rows, texts = unpack_events(bytes(place.body))
-            notes.update(texts)
-            rows_total += len(rows)
-            for family, part in split_rows(rows):
-                if family.name not in files:
-                    files[family.name] = _FamilyFile(folder, family)
-                files[family.name].add(part)
-    if last is None or scan.end.torn:
-        raise TapeCorrupt(f"{folder}: nothing whole to seal")
-    for file in files.values():
-        file.close()
-    _write_notes(folder, notes)
-    names = [file_of(file.family) for file in files.values()] + [NOTES]
-    manifest = {
-        "format": FORMAT,
-        "rows": rows_total,
-        "last_seq": last.last_seq,
-        "refs": refs,
-        "tape_digest": last.tape_digest.hex(),
-        "files": {name: _fingerprint(folder / name) for name in sorted(names)},
-        **about,
-    }
-    found = check_rows(folder, manifest)
-    manifest["decision_digest"] = found.hex()
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.rows, self.last_seq = folder, 0, 0
+        self.tape_digest = TapeDigest()
+        self._files: dict[str, _FamilyFile] = {}
+        self._notes: dict[int, str] = {}
+        self._refs: list[dict[str, Any]] = []
+
+    def __enter__(self) -> "SealedWriter":
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def add(self, rows: np.ndarray, notes: dict[int, str]) -> None:
+        """Rows in seq order, after all before, and the notes of their seqs. The rows must not change afterwards."""
+        if len(rows) == 0:
+            return
+        assert int(rows["seq"][0]) > self.last_seq, "rows must follow the tape in seq order"
+        self.tape_digest.add(rows, notes)
+        self._notes.update(notes)
+        for family, part in split_rows(rows):
+            if family.name not in self._files:
+                self._files[family.name] = _FamilyFile(self.folder, family)
+            self._files[family.name].add(part)
+        self.rows += len(rows)
+        self.last_seq = int(rows["seq"][-1])
+
+    def add_ref(self, body: bytes) -> None:
+        """A reference to inputs on other tapes, canonical JSON."""
+        self.tape_digest.add_ref(body)
+        self._refs.append({"after_row": self.rows, "ref": json.loads(body)})
+
+    def finish(self, about: dict[str, Any]) -> dict[str, Any]:
+        """Close the files, read them back, make all durable and write the manifest, which says `about` besides.
+
+        Returns the manifest. Raises TapeCorrupt when what was read back is not what was written.
+        """
+        for file in self._files.values():
+            file.close()
+        _write_notes(self.folder, self._notes)
+        names = [file_of(file.family) for file in self._files.values()] + [NOTES]
+        for name in names:
+            sync_file(self.folder / name)
+        manifest = {
+            "format": FORMAT,
+            "rows": self.rows,
+            "last_seq": self.last_seq,
+            "refs": self._refs,
+            "tape_digest": self.tape_digest.hex(),
+            "files": {name: _fingerprint(self.folder / name) for name in sorted(names)},
+            **about,
+        }
+        manifest["decision_digest"] = check_rows(self.folder, manifest).hex()
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        write_whole(self.folder / MANIFEST, text.encode() + b"\n")
+        return manifest
+
+
+def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Turn the frames of `folder` into a sealed tape and drop them. Returns the manifest. Raises TapeCorrupt."""
+    scan = Scan(folder)
+    with SealedWriter(folder) as tape:
+        for place in scan:
+            if place.header.kind == REF:
+                tape.add_ref(place.body)
+            elif place.header.kind == EVENTS:
+                tape.add(*unpack_events(place.body))
+        if scan.end.last is None or scan.end.torn or scan.end.last.tape_digest != tape.tape_digest.digest():
+            raise TapeCorrupt(f"{folder}: the frames are not whole, so they stay as they are")
+        manifest = tape.finish(about)
     for path in [*segments(folder), folder / "writer.lock"]:
         path.unlink(missing_ok=True)
     sync_folder(folder)
@@ -201,8 +242,9 @@ def _merge(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
             cut = int(np.searchsorted(rows["seq"], horizon, "right"))
             parts.append(rows[:cut])
             hands[k] = rows[cut:]
+        parts = [part for part in parts if len(part)]
         merged = join_rows(parts)
-        yield merged[np.argsort(merged["seq"], kind="stable")]
+        yield merged if len(parts) == 1 else take_rows(merged, np.argsort(merged["seq"], kind="stable"))
         for k in range(len(hands) - 1, -1, -1):
             if len(hands[k]) == 0:
                 more = next(alive[k], None)
@@ -233,7 +275,9 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> None:
             raise TapeCorrupt(f"{folder / name} is missing")
         found = _fingerprint(folder / name)
         if found != wanted:
-            raise TapeCorrupt(f"{folder / name} is not what was sealed: sha256 {found['sha256']}, {found['bytes']} bytes")
+            raise TapeCorrupt(
+                f"{folder / name} is not what was sealed: sha256 {found['sha256']}, {found['bytes']} bytes"
+            )
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.relative_to(folder).as_posix() not in {*listed, MANIFEST}:
             raise TapeCorrupt(f"{path} is not covered by the manifest: nothing else belongs in a sealed tape")

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.digest import TapeDigest
 from adapters.tape.files import reserve, sync_data, sync_folder, take_lock, write_at
 from adapters.tape.frame import EVENTS, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
 from adapters.tape.scan import Scan, segment_path, segments
@@ -41,7 +41,7 @@ class TapeWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self._segment_bytes = folder, segment_bytes
         self._group_commit_s, self._clock = group_commit_s, clock
-        self.tape_digest, self.decision_digest = TapeDigest(), DecisionDigest()
+        self.tape_digest = TapeDigest()
         self.last_seq = self.durable_seq = self.rows = 0
         self._number = self._epoch = self._segment = self._offset = self._room = 0
         self._previous, self._marked = ZERO, 0
@@ -61,11 +61,10 @@ class TapeWriter:
             if place.header.kind == EVENTS:
                 rows, notes = unpack_events(place.body)
                 self.tape_digest.add(rows, notes)
-                self.decision_digest.add(rows)
-                self.rows += len(rows)
+                        self.rows += len(rows)
                 del rows
             elif place.header.kind == REF:
-                self.tape_digest.add_ref(bytes(place.body))
+                self.tape_digest.add_ref(place.body)
             if self.tape_digest.digest() != place.header.tape_digest:
                 raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
         end = scan.end
@@ -103,7 +102,6 @@ class TapeWriter:
         assert first > self.last_seq and last - first >= len(rows) - 1, "rows must follow the tape in seq order"
         texts = dict(notes or {})
         self.tape_digest.add(rows, texts)
-        self.decision_digest.add(rows)
         self._frame(EVENTS, pack_events(rows, texts), (first, last), len(rows))
         self.last_seq = last
         self.rows += len(rows)
@@ -196,5 +194,7 @@ class TapeWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -308,11 +308,7 @@ def test_amounts_are_exact(units, form):
 
 
 @given(
-    st.decimals(allow_nan=True, allow_infinity=True)
-    | st.text(max_size=12)
-    | st.floats()
-    | st.none()
-    | st.booleans()
+    st.decimals(allow_nan=True, allow_infinity=True) | st.text(max_size=12) | st.floats() | st.none() | st.booleans()
 )
 def test_amounts_are_exact_or_refused(value):
     try:

@@ -36,8 +36,7 @@ PRINTABLE = st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, 
         home=PRINTABLE.filter(lambda name: not name.startswith("~")),
         account=st.builds(
             dict,
-            cash=st.integers(0, 2**62 - 1).map(lambda units: Decimal(units).scaleb(-4))
-            | st.just(Decimal("1e6")),
+            cash=st.integers(0, 2**62 - 1).map(lambda units: Decimal(units).scaleb(-4)) | st.just(Decimal("1e6")),
         ),
         live=st.builds(
             dict,

@@ -11,7 +11,7 @@ import numpy as np
 
 from kernel.codes import Flag, Kind, OrderType, TimeInForce
 from kernel.engine import Engine
-from kernel.schema import EVENT
+from kernel.schema import EVENT, join_rows
 from kernel.state import Capacity, Rules
 from kernel.units import SCALE
 from onetape import Signal
@@ -82,10 +82,7 @@ def script(engine: Engine, strategy: int, instrument: int, at_bars=(), at_fills=
         memory[part]["size"] = len(pairs)
         for k, (number, signal) in enumerate(pairs):
             memory[part]["at"][k] = number
-            memory[part]["signals"][k] = tuple(
-                getattr(signal, name)
-                for name in memory[part]["signals"].dtype.names
-            )
+            memory[part]["signals"][k] = tuple(getattr(signal, name) for name in memory[part]["signals"].dtype.names)
 
 
 def make_engine(
@@ -102,6 +99,30 @@ def make_engine(
     chosen = {"equity_interval": 0, **rules}
     capacity = Capacity(instruments=64, strategies=16, open_orders=open_orders, batch=batch)
     return Engine(capacity, Rules(cash=units(cash), **chosen), {**WIDE, **(limits or {})}, instruments, programs)
+
+
+def market(seed: int, slices: int, instruments: int = 3, gaps: float = 0.1, sigma: float = 0.004) -> np.ndarray:
+    """Seeded random-walk bars of `instruments`, in order of time and instrument; some have no bar in some slices."""
+    rng = np.random.default_rng([seed, 7])
+    there = rng.random((slices, instruments)) >= gaps
+    there[np.arange(slices), rng.integers(0, instruments, slices)] = True
+    steps = rng.standard_normal((slices, instruments, 4)) * sigma
+    log_px = (
+        np.log([100.0 * (k + 1) for k in range(instruments)])[None, :, None]
+        + np.cumsum(np.cumsum(steps, axis=2)[:, :, -1], axis=0)[:, :, None]
+    )
+    ticks = np.maximum(np.rint(np.exp(log_px + np.cumsum(steps, axis=2)) * SCALE / TICK), 1).astype(np.int64)
+    out = np.zeros((slices, instruments), EVENT)
+    out["kind"] = Kind.BAR
+    out["ts_open"] = (np.arange(slices) * MINUTE)[:, None]
+    out["ts_event"] = out["ts_init"] = out["ts_open"] + MINUTE
+    out["instrument"] = np.arange(instruments)[None, :]
+    out["open"], out["close"] = ticks[:, :, 0] * TICK, ticks[:, :, -1] * TICK
+    out["high"], out["low"] = ticks.max(axis=2) * TICK, ticks.min(axis=2) * TICK
+    out["volume"] = rng.integers(1, 10_000, (slices, instruments))
+    last = instruments - 1 - np.argmax(there[:, ::-1], axis=1)
+    out["flags"][np.arange(slices), last] = Flag.SLICE_END
+    return out[there]
 
 
 def as_events(listed) -> np.ndarray:
@@ -128,9 +149,7 @@ def run_bars(engine: Engine, listed, batch: int | None = None) -> np.ndarray:
             assert idle < 2, "the engine neither takes nor gives"
             done += took
         parts.append(engine.inputs[: len(piece)].copy())
-    if not parts:
-        return np.zeros(0, EVENT)
-    merged = np.concatenate(parts)
+    merged = join_rows(parts)
     return merged[np.argsort(merged["seq"], kind="stable")]
 
 

@@ -40,7 +40,17 @@ class Scripted:
                 else:
                     place(
                         ctx,
-                        Signal(i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength),
+                        Signal(
+                            i.side,
+                            i.qty,
+                            i.order_type,
+                            i.tif,
+                            i.instrument,
+                            i.ref,
+                            i.price,
+                            i.trigger_price,
+                            i.strength,
+                        ),
                     )
         return HOLD
 
@@ -54,6 +64,16 @@ class Scripted:
                 else:
                     place(
                         ctx,
-                        Signal(i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength),
+                        Signal(
+                            i.side,
+                            i.qty,
+                            i.order_type,
+                            i.tif,
+                            i.instrument,
+                            i.ref,
+                            i.price,
+                            i.trigger_price,
+                            i.strength,
+                        ),
                     )
         return HOLD

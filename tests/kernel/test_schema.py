@@ -132,7 +132,9 @@ def make(capacity=None, instruments=((0, 500, 1),), strides=(8,)):
 def test_a_table_that_is_too_small_is_an_error_that_says_what_to_raise():
     small = Capacity(instruments=2, strategies=1, open_orders=4, batch=4)
     make(small, [(0, 500, 1), (1, 500, 1)])
-    with pytest.raises(LimitExceeded, match=r"needs 3 instruments, capacity\.instruments is 2: raise it in onetape.toml"):
+    with pytest.raises(
+        LimitExceeded, match=r"needs 3 instruments, capacity\.instruments is 2: raise it in onetape.toml"
+    ):
         make(small, [(2, 500, 1)])
     with pytest.raises(LimitExceeded, match=r"needs 2 strategies, capacity\.strategies is 1"):
         make(small, strides=(8, 8))

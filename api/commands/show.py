@@ -1,0 +1,100 @@
+"""`runs`, `report`, `sql`."""
+
+import sys
+from argparse import Namespace
+
+from api.commands.common import print_json, say_if_compiling, settings_of
+from kernel.errors import ConfigError, NotFound
+
+
+def run_runs(options: Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from api.show import list_runs
+
+    home, _ = settings_of(options)
+    lines = _tapes(home) if options.tapes else list_runs(home)
+    if options.json:
+        print_json(lines)
+        return 0
+    if not lines:
+        print(f"nothing in {home} yet: `onetape import` brings data in, `onetape backtest` makes a run")
+        return 0
+    columns = ["tape", "bars", "instruments", "first", "last"] if options.tapes else [
+        "run_id", "mode", "bars", "orders", "fills", "final_equity"]  # fmt: skip
+    table = Table(*columns, box=None, header_style="bold")
+    for line in lines:
+        table.add_row(*(str(line.get(name, "")) for name in columns))
+    Console().print(table)
+    return 0
+
+
+def _tapes(home) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+    import numpy as np
+
+    from adapters.market.tape import list_tapes
+
+    return [
+        {
+            "tape": tape.name,
+            "bars": tape.bars,
+            "instruments": ",".join(row.symbol for row in tape.instruments),
+            "first": str(np.datetime64(tape.first_ts, "ns"))[:16],
+            "last": str(np.datetime64(tape.last_ts, "ns"))[:16],
+            "content_digest": tape.content_digest,
+        }
+        for tape in list_tapes(home)
+    ]
+
+
+def run_report(options: Namespace) -> int:
+    from api.replay import find_run
+    from api.show import print_run, write_page
+
+    home, _ = settings_of(options)
+    folder = find_run(home, options.what)
+    say_if_compiling()
+    print_run(home, folder)
+    print(f"page: {write_page(home, folder, options.output)}")
+    return 0
+
+
+def run_sql(options: Namespace) -> int:
+    import duckdb
+
+    from api.replay import find_run
+    from api.show import query
+
+    home, _ = settings_of(options)
+    try:
+        folder = find_run(home, options.run_name)
+    except NotFound:
+        if options.run_name != "latest":
+            raise
+        folder = None
+    try:
+        relation = query(home, folder, options.query)
+        if relation is None:
+            return 0
+        if options.json or options.csv:
+            return _print_rows(relation, options.json)
+        relation.show(max_rows=1_000, max_width=10_000)
+    except duckdb.Error as error:
+        raise ConfigError(f"sql: {error}") from None
+    return 0
+
+
+def _print_rows(relation, as_json: bool) -> int:  # type: ignore[no-untyped-def]
+    import csv
+
+    rows = relation.fetchall()
+    if as_json:
+        print_json([dict(zip(relation.columns, (_plain(x) for x in row), strict=True)) for row in rows])
+    else:
+        csv.writer(sys.stdout).writerows([relation.columns, *rows])
+    return 0
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int | float | str | bool | None) else str(value)

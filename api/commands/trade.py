@@ -1,0 +1,141 @@
+"""`backtest`, `replay`, `live`, `verify`."""
+
+import signal
+import sys
+import threading
+from argparse import Namespace
+
+from api.bootstrap import Request
+from api.commands.common import numbers, print_json, say_if_compiling, settings_of
+from api.progress import Progress
+from kernel.errors import ConfigError
+
+
+def request_of(options: Namespace, strategies: list[str]) -> Request:
+    return Request(
+        strategies=strategies,
+        symbols=_list(options.symbols),
+        first_day=options.first_day,
+        last_day=options.last_day,
+        cash=options.cash,
+        fees=options.fees,
+        seed=options.seed,
+        tapes=_list(options.tapes),
+        warm_up_days=options.warm_up_days,
+    )
+
+
+def _list(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+
+
+def run_backtest(options: Namespace) -> int:
+    from api.backtest import run_backtest as backtest
+
+    home, settings = settings_of(options)
+    say_if_compiling()
+    with Progress("backtest", None, quiet=options.json) as progress:
+        result = backtest(home, settings, request_of(options, options.strategy), progress.at)
+    if options.json:
+        print_json(numbers(result.summary()) | {"faults_text": result.faults})
+    else:
+        from api.show import print_run
+
+        print_run(home, result.folder)
+    if options.report:
+        from api.show import write_page
+
+        print(f"report: {write_page(home, result.folder)}", file=sys.stderr if options.json else sys.stdout)
+    for fault in result.faults:
+        print(f"onetape: {fault}", file=sys.stderr)
+    return 1 if result.faults else 0
+
+
+def run_replay(options: Namespace) -> int:
+    from api.replay import Outcome, find_run, is_date, replay_date, replay_run
+
+    home, _ = settings_of(options)
+    say_if_compiling()
+    outcomes = (
+        replay_date(home, options.what) if is_date(options.what) else [replay_run(home, find_run(home, options.what))]
+    )
+    if options.json:
+        print_json(outcomes[0].as_dict() if len(outcomes) == 1 else [outcome.as_dict() for outcome in outcomes])
+    for outcome in outcomes if not options.json else []:
+        _print_outcome(outcome)
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+    return 0 if all(outcome.identical for outcome in outcomes) else 1
+
+
+def _print_outcome(outcome) -> None:  # type: ignore[no-untyped-def]
+    for change in outcome.code_changed:
+        print(f"code changed since: {change}")
+    d = outcome.divergence
+    if d is None:
+        print(f"identical: {outcome.events:,} events, tape {outcome.tape_digest}, state {outcome.state_digest}")
+    else:
+        print(
+            f"diverged at seq {d.seq:,}: {d.kind} {d.field} was {d.recorded}, now {d.recomputed} "
+            f"({outcome.events:,} events before it are identical)"
+        )
+
+
+def run_live(options: Namespace) -> int:
+    from api.live import parse_feed
+    from api.live import run_live as live
+
+    home, settings = settings_of(options)
+    if (options.mode or settings.live.mode) != "paper":
+        raise ConfigError(f"live.mode {settings.live.mode!r} is not there yet: this version trades on paper only")
+    strategies = options.strategy or list(settings.live.strategies)
+    feed = options.feed or settings.live.feed
+    if not feed:
+        raise ConfigError("no feed: give --feed replay:TAPE@max or @60x, or set live.feed")
+    spec = parse_feed(feed)
+    options.tapes = options.tapes or ",".join(spec.tapes) or None
+    options.symbols = options.symbols or ",".join(settings.live.symbols) or None
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    say_if_compiling()
+    with Progress("live", None, quiet=options.json) as progress:
+        account = options.account or settings.account.name
+        found = live(home, settings, request_of(options, strategies), spec, account, stop, progress.at)
+    if options.json:
+        print_json(numbers(found))
+    else:
+        _print_live(found)
+    for fault in found["fault_texts"]:
+        print(f"onetape: {fault}", file=sys.stderr)
+    return 1 if found["fault_texts"] else 0
+
+
+def _print_live(found: dict) -> None:  # type: ignore[type-arg]
+    if found["recovered_events"]:
+        print(f"went on after {found['recovered_events']:,} recorded events, all recomputed identically")
+    print(
+        f"{'stopped' if found['stopped'] else 'feed ended'}: {found['new_bars']:,} new bars, {found['orders']:,} orders, "
+        f"{found['fills']:,} fills, equity {found['final_equity']}\n"
+        f"account tape {found['tape']}\ndecision digest {found['decision_digest']}\ntape digest {found['tape_digest']}"
+    )
+
+
+def run_verify(options: Namespace) -> int:
+    from api.replay import find_run
+    from api.verify import verify_home, verify_run
+
+    home, _ = settings_of(options)
+    if options.what:
+        found = verify_run(home, find_run(home, options.what))
+        if options.json:
+            print_json(vars(found))
+        else:
+            print(f"ok  {found.name}: {found.events:,} events, tape {found.tape_digest}")
+        return 0
+    lines: list[str] = []
+    count = verify_home(home, lines.append if options.json else print)
+    if options.json:
+        print_json({"verified": count, "tapes": lines})
+    elif count == 0:
+        print(f"nothing to verify in {home}")
+    return 0

@@ -1,0 +1,157 @@
+"""Show a run: its read models in memory, the terminal summary, the page, SQL."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapters.market.instruments import Registry
+from adapters.market.tape import list_tapes
+from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.reader import config_of, is_sealed, list_account_folders, list_run_folders, read_manifest, read_rows
+from projections.projector import Projector
+from projections.summary import run_report
+
+if TYPE_CHECKING:
+    import duckdb
+
+ASSUMPTIONS = [
+    "Fills are simulated: market orders at the next bar's open, stops at their trigger or the open beyond it, limits "
+    "only when the bar trades through their price. Volume is not looked at.",
+    "Fees follow the rule named in the settings. Splits and dividends are booked as they happened; prices strategies "
+    "see are adjusted for the splits known by then.",
+]
+
+
+def project(folder: Path) -> "duckdb.DuckDBPyConnection":
+    """An in-memory DuckDB with the read models of one tape."""
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    projector = Projector(connection, folder.name)
+    for rows, notes in read_rows(folder):
+        projector.apply(rows, notes)
+    return connection
+
+
+def report_data(folder: Path) -> dict[str, Any]:
+    """Everything the report shows."""
+    data = run_report(project(folder), folder.name)
+    config = config_of(folder)
+    manifest = read_manifest(folder) if is_sealed(folder) else _growing(folder)
+    timing = manifest.get("timing", {})
+    data |= {
+        "run_id": folder.name,
+        "title": ", ".join(row["name"] for row in config["strategies"]),
+        "seconds": timing.get("seconds"),
+        "bars_per_second": timing.get("bars_per_second"),
+        "assumptions": ASSUMPTIONS,
+        "settings": _settings(config),
+        "strategies": [
+            {"name": s["name"], "source": s["origin"], "hash": s["code_hash"], "params": s["params"]}
+            for s in config["strategies"]
+        ],
+        "inputs": [
+            {"tape": tape["name"], "bars": data["bars"] if len(config["selection"]["tapes"]) == 1 else 0,
+             "digest": tape["content_digest"]}
+            for tape in config["selection"]["tapes"]
+        ],
+        "digests": {
+            "tape": manifest["tape_digest"],
+            "decision": manifest["decision_digest"],
+            "state": manifest.get("state_digest", ""),
+            "code": config["kernel_hash"],
+        },
+    }  # fmt: skip
+    texts = manifest.get("faults", [])
+    for fault, text in zip(data["faults"], texts, strict=False):
+        fault["text"] = text
+    if "summary" in manifest:
+        data["bars"], data["events"] = manifest["summary"]["bars"], manifest["summary"]["events"]
+    return data
+
+
+def _growing(folder: Path) -> dict[str, Any]:
+    tape, decisions = TapeDigest(), DecisionDigest()
+    for rows, notes in read_rows(folder):
+        tape.add(rows, notes)
+        decisions.add(rows)
+    return {"tape_digest": tape.hex(), "decision_digest": decisions.hex()}
+
+
+def _settings(config: dict[str, Any]) -> dict[str, str]:
+    flat = {"fees": config["fees"], "seed": str(config["seed"])}
+    flat |= {f"limits.{name}": f"{value:,}" for name, value in config["limits"].items()}
+    return flat | {f"capacity.{name}": f"{value:,}" for name, value in config["capacity"].items()}
+
+
+def print_run(home: Path, folder: Path) -> None:
+    """The terminal summary of a run."""
+    from rich.console import Console
+
+    from api.report import terminal_report
+
+    terminal_report(report_data(folder), Console())
+
+
+def page_path(home: Path, folder: Path) -> Path:
+    return home / "views" / "reports" / f"{folder.name}.html"
+
+
+def write_page(home: Path, folder: Path, output: Path | None = None) -> Path:
+    """Write the run's HTML page and return where it is."""
+    from api.report import html_report
+
+    path = output or page_path(home, folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html_report(report_data(folder)), encoding="utf-8")
+    return path
+
+
+def list_runs(home: Path) -> list[dict[str, Any]]:
+    """One line of figures a run or account tape, oldest first."""
+    lines = []
+    for folder in list_run_folders(home):
+        if is_sealed(folder):
+            manifest = read_manifest(folder)
+            lines.append({"run_id": folder.name, "mode": manifest["config"]["mode"], **manifest["summary"]})
+        else:
+            lines.append({"run_id": folder.name, "mode": "unfinished"})
+    for folder in list_account_folders(home):
+        lines.append({"run_id": folder.name, "mode": config_of(folder)["mode"]})
+    return lines
+
+
+def query(home: Path, folder: Path | None, text: str) -> "duckdb.DuckDBPyRelation":
+    """Ask `text` of a run's read models (none without a run), of `bars` and of `runs`. DuckDB's errors pass through."""
+    import duckdb
+    import pyarrow as pa
+
+    connection = project(folder) if folder else duckdb.connect(":memory:")
+    registry = Registry.load(home)
+    rows = [{"number": i.number, "symbol": i.symbol, "tick": i.tick, "currency": i.currency} for i in registry]
+    schema = pa.schema(
+        [("number", pa.int32()), ("symbol", pa.string()), ("tick", pa.int64()), ("currency", pa.string())]
+    )
+    connection.register("instruments", pa.Table.from_pylist(rows, schema))
+    files = [str(tape.path / "bars.parquet") for tape in list_tapes(home) if tape.bars]
+    if files:
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        connection.execute(
+            "create view bars as select i.symbol, make_timestamp_ns(b.ts_init - b.span) as opened, "
+            "make_timestamp_ns(b.ts_init) as available, b.open / 10000.0 as open, b.high / 10000.0 as high, "
+            "b.low / 10000.0 as low, b.close / 10000.0 as close, b.volume, b.instrument "
+            f"from read_parquet([{listed}], union_by_name => true) b join instruments i on i.number = b.instrument"
+        )
+    connection.register("runs", _runs_table(home))
+    return connection.sql(text)
+
+
+def _runs_table(home: Path) -> Any:
+    import pyarrow as pa
+
+    wanted = ("run_id", "mode", "bars", "events", "signals", "orders", "fills", "final_equity", "fees", "max_drawdown")
+    lines = list_runs(home)
+    return pa.table({name: pa.array([_text(line.get(name)) for line in lines], pa.string()) for name in wanted})
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,103 @@
+"""`onetape verify`: prove that stored bytes are what was written, and that every gap is exactly the bars it refers to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.market.tape import list_tapes, open_tape, tapes_folder, verify_tape
+from adapters.tape.digest import TapeDigest
+from adapters.tape.frame import EVENTS, REF, unpack_events
+from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
+from adapters.tape.scan import Scan
+from adapters.tape.sealed import canonical_json, check_files, check_rows
+from kernel.errors import TapeCorrupt
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A tape whose every byte was read and agreed."""
+
+    name: str
+    events: int
+    tape_digest: str
+
+
+def verify_run(home: Path, folder: Path) -> Verified:
+    """Check a run or account tape: files, frames or sealed rows, digests, gaps, and the market tapes it refers to.
+
+    Raises TapeCorrupt naming what is wrong.
+    """
+    if is_sealed(folder):
+        manifest = read_manifest(folder)
+        check_files(folder, manifest)
+        decisions = check_rows(folder, manifest)
+        if decisions.hex() != manifest["decision_digest"]:
+            raise TapeCorrupt(f"{folder}: the sealed rows have another decision digest than the manifest")
+        digest, stored = manifest["tape_digest"], manifest["rows"]
+    else:
+        digest, stored = _check_frames(folder)
+    refs = read_refs(folder)
+    gaps = _gaps(folder, refs)
+    referred = sum(int(ref["count"]) for ref in refs)
+    if gaps != referred:
+        raise TapeCorrupt(f"{folder}: {gaps:,} events are not stored, but its references cover {referred:,}")
+    for ref in refs:
+        _check_ref(home, folder, ref)
+    return Verified(folder.name, stored + gaps, digest)
+
+
+def _check_frames(folder: Path) -> tuple[str, int]:
+    digest, stored = TapeDigest(), 0
+    for place in Scan(folder):
+        if place.header.kind == EVENTS:
+            rows, notes = unpack_events(place.body)
+            digest.add(rows, notes)
+            stored += len(rows)
+        elif place.header.kind == REF:
+            digest.add_ref(place.body)
+        if digest.digest() != place.header.tape_digest:
+            raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
+    return digest.hex(), stored
+
+
+def _gaps(folder: Path, refs: list[dict[str, Any]]) -> int:
+    """Events that `seq` counts and the tape does not hold; rows out of order are an error."""
+    last, missing = 0, 0
+    for rows, _ in read_rows(folder):
+        steps = np.diff(rows["seq"], prepend=last)
+        if (steps <= 0).any():
+            raise TapeCorrupt(f"{folder}: seq {int(rows['seq'][int(np.argmax(steps <= 0))])} comes out of order")
+        missing += int((steps - 1).sum())
+        last = int(rows["seq"][-1])
+    if missing and not refs:
+        raise TapeCorrupt(f"{folder}: {missing:,} events are missing and nothing refers to them")
+    return missing
+
+
+def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
+    stated = ref["digest"]
+    digest = TapeDigest()
+    digest.add_ref(canonical_json({name: value for name, value in ref.items() if name != "digest"}))
+    if digest.hex() != stated:
+        raise TapeCorrupt(f"{folder}: a reference to market data was altered")
+    for tape in ref["selection"]["tapes"]:
+        found = open_tape(tapes_folder(home) / tape["name"])
+        if found.content_digest != tape["content_digest"]:
+            raise TapeCorrupt(f"{folder}: market tape {tape['name']} is not the one it was made from")
+
+
+def verify_home(home: Path, seen: Callable[[str], None]) -> int:
+    """Verify every tape and run of a home; `seen(line)` hears of each. Returns how many were checked."""
+    count = 0
+    for tape in list_tapes(home):
+        verify_tape(tape.path)
+        seen(f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}")
+        count += 1
+    for folder in [*list_run_folders(home), *list_account_folders(home)]:
+        found = verify_run(home, folder)
+        seen(f"ok  {found.name}: {found.events:,} events, tape {found.tape_digest[:16]}")
+        count += 1
+    return count

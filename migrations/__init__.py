@@ -1,0 +1,1 @@
+"""Read-model DDL, one numbered SQL file each; `projections.migrate` applies them."""

@@ -1,0 +1,98 @@
+"""The words of a run for its numbers: strategies, instruments and codes, as Arrow dictionary columns."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kernel.codes import REASON_TEXT, OrderType, Reason, Status, TimeInForce
+from kernel.errors import TapeCorrupt
+from kernel.fold import Fold
+from kernel.state import Capacity, Rules
+
+ACCOUNT = "account"  # strategy 0
+BATCH = 16_384  # rows folded at once
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What the note of a RUN_STARTED says, with a label for each strategy and instrument that no other has."""
+
+    text: str
+    config: Mapping[str, Any]
+    strategies: tuple[str, ...]  # by number; 0 is the account
+    symbols: tuple[str, ...]  # by instrument number
+
+    @property
+    def instruments(self) -> list[tuple[int, int, int]]:
+        return [(int(row["number"]), int(row["tick"]), int(row["lot"])) for row in self.config["instruments"]]
+
+
+def read_config(text: str | None) -> RunConfig:
+    """The configuration of a run. Raises TapeCorrupt when the note is missing or not one."""
+    try:
+        config = json.loads(text or "")
+        strategies, instruments = config["strategies"], config["instruments"]
+        names = {0: ACCOUNT} | _labels({int(row["number"]): str(row["name"]) for row in strategies})
+        symbols = _labels({int(row["number"]): str(row["symbol"]) for row in instruments})
+        return RunConfig(text or "", config, _table(names), _table(symbols))
+    except (ValueError, KeyError, TypeError) as error:
+        raise TapeCorrupt(f"RUN_STARTED has no readable configuration ({type(error).__name__}: {error})") from None
+
+
+def _labels(names: dict[int, str]) -> dict[int, str]:
+    """Names that several numbers share get their number: `ema_cross#2`."""
+    uses = Counter(names.values())
+    return {number: name if uses[name] == 1 else f"{name}#{number}" for number, name in names.items()}
+
+
+def _table(names: dict[int, str]) -> tuple[str, ...]:
+    return tuple(names.get(number, f"#{number}") for number in range(max(names, default=-1) + 1))
+
+
+def make_fold(run: RunConfig) -> Fold:
+    """A fold with the tables of the run."""
+    config = run.config
+    rules = {name: config["rules"][name] for name in (f.name for f in fields(Rules)) if name in config["rules"]}
+    rules |= {"cash": int(config["cash"])}
+    capacity = {name: value for name, value in config["capacity"].items() if name != "batch"}
+    return Fold(
+        Capacity(**capacity, batch=BATCH),
+        Rules(**rules),
+        config["limits"],
+        run.instruments,
+        len(run.strategies) - 1,
+    )
+
+
+def _words(enum: type[IntEnum]) -> tuple[str | None, ...]:
+    by_number = {int(member): member.name for member in enum if member.name not in ("NONE", "ILLEGAL")}
+    return tuple(by_number.get(number) for number in range(256))
+
+
+STATUS, REASON, ORDER_TYPE, TIF = (_words(enum) for enum in (Status, Reason, OrderType, TimeInForce))
+SIDE = ("SELL", "CANCEL", "BUY")  # of side + 1
+DIRECTION = ("SHORT", "", "LONG")
+HOOK = ("on_bar", "on_fill")
+
+
+def label(words: tuple[str | None, ...], codes: np.ndarray) -> pa.Array:
+    """`words[code]` for each code as a dictionary column; null where there is no word."""
+    known = np.array([word is not None for word in words] + [False])
+    place = np.where((codes >= 0) & (codes < len(words)), codes, len(words)).astype(np.int32)
+    indices = pa.array(place, mask=~known[place])
+    return pa.DictionaryArray.from_arrays(indices, pa.array([word or "" for word in words], pa.string()))
+
+
+_KNOWN = {int(reason): text for reason, text in REASON_TEXT.items()}
+
+
+def texts(seqs: np.ndarray, reasons: np.ndarray, notes: Mapping[int, str]) -> pa.Array:
+    """The note of each seq, else its reason in plain words, else null."""
+    pairs = zip(seqs.tolist(), reasons.tolist(), strict=True)
+    return pa.array([notes.get(seq) or _KNOWN.get(code) or None for seq, code in pairs], pa.string())

@@ -1,0 +1,138 @@
+"""One row an order, as its last event left it. Working orders are read back from the table, its own checkpoint."""
+
+from collections.abc import Mapping
+
+import duckdb
+import numpy as np
+
+from kernel.codes import Kind
+from kernel.lifecycle import TERMINAL
+from projections.exact import checked, divide_half_up
+from projections.names import ORDER_TYPE, REASON, SIDE, STATUS, TIF, RunConfig, label, texts
+from projections.tables import delete_ids, insert, records_of, with_nulls
+
+SUBMITTED, DENIED, FILLED = int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_DENIED), int(Kind.ORDER_FILLED)
+RESTATED, LAST_REPORT = int(Kind.ORDER_RESTATED), int(Kind.ORDER_RESTATED)
+TERMS = ("qty", "px", "trigger_px")
+ORDER = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            "order_id",
+            "signal_seq",
+            "strategy",
+            "instrument",
+            "side",
+            "order_type",
+            "tif",
+            *TERMS,
+            "status",
+            "cum_qty",
+            "leaves_qty",
+            "filled_value",
+            "fees",
+            "reason",
+            "submitted_ts",
+            "last_ts",
+            "last_seq",
+        )
+    ]
+)
+PLAIN = (
+    "order_id",
+    "signal_seq",
+    *TERMS,
+    "cum_qty",
+    "leaves_qty",
+    "filled_value",
+    "fees",
+    "submitted_ts",
+    "last_ts",
+    "last_seq",
+)
+_WORDS = {"side": SIDE, "order_type": ORDER_TYPE, "tif": TIF, "status": STATUS, "reason": REASON}
+
+
+class Orders:
+    """The working orders of a tape; `add` folds a batch in and saves it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig) -> None:
+        self._connection, self._tape, self._run = connection, tape, run
+        words = {"strategy": run.strategies, "instrument": run.symbols, **_WORDS}
+        columns, parameters = [], []
+        for name in ORDER.names or ():
+            if name in words:
+                column = "symbol" if name == "instrument" else name
+                columns.append(f"coalesce(list_position(?, {column}) - {2 if name == 'side' else 1}, 0)")
+                parameters.append([word or "" for word in words[name]])
+            else:
+                columns.append(name)
+        ended = [status.name for status in TERMINAL]
+        self._working = records_of(
+            connection,
+            f"SELECT {', '.join(columns)} FROM orders "
+            "WHERE tape = ? AND NOT list_contains(?, status) ORDER BY order_id",
+            [*parameters, tape, ended],
+            ORDER,
+        )
+
+    def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
+        """Fold the order events of a batch in; `rows` hold no refused report."""
+        events = rows[(rows["kind"] >= SUBMITTED) & (rows["kind"] <= LAST_REPORT)]
+        if not len(events):
+            return
+        ids = events["order_id"]
+        known = np.isin(self._working["order_id"], ids)
+        table = np.concatenate([self._working[known], _begin(events[events["kind"] <= DENIED])])
+        place = np.searchsorted(table["order_id"], ids)
+        assert np.array_equal(table["order_id"].take(place, mode="clip"), ids), "an order nobody submitted"
+        _advance(table, events, place)
+        delete_ids(self._connection, "orders", self._tape, "order_id", self._working["order_id"][known].tolist())
+        self._save(table, notes)
+        working = table[~np.isin(table["status"], TERMINAL)]
+        self._working = np.concatenate([self._working[~known], working])
+        self._working = self._working[np.argsort(self._working["order_id"])]
+
+    def _save(self, table: np.ndarray, notes: Mapping[int, str]) -> None:
+        average = divide_half_up(table["filled_value"], table["cum_qty"])
+        insert(
+            self._connection,
+            "orders",
+            self._tape,
+            {
+                **{name: table[name] for name in PLAIN},
+                "strategy": label(self._run.strategies, table["strategy"]),
+                "symbol": label(self._run.symbols, table["instrument"]),
+                **{name: label(words, table[name] + (name == "side")) for name, words in _WORDS.items()},
+                "reason_text": texts(table["last_seq"], table["reason"], notes),
+                "avg_fill_px": with_nulls(average, table["cum_qty"] == 0),
+            },
+        )
+
+
+def _begin(opened: np.ndarray) -> np.ndarray:
+    """Orders as their ORDER_SUBMITTED or ORDER_DENIED made them."""
+    table = np.zeros(len(opened), ORDER)
+    for name in ("order_id", "strategy", "instrument", "side", "order_type", "tif", *TERMS):
+        table[name] = opened[name]
+    table["signal_seq"], table["submitted_ts"] = opened["ref"], opened["ts_event"]
+    return table
+
+
+def _advance(table: np.ndarray, events: np.ndarray, place: np.ndarray) -> None:
+    """Move each order to its last event; `place` is the order of each event."""
+    last = np.zeros(len(table), np.int64)
+    np.maximum.at(last, place, np.arange(len(events)))
+    for name in ("status", "cum_qty", "leaves_qty", "reason"):
+        table[name] = events[name][last]
+    table["last_ts"], table["last_seq"] = events["ts_event"][last], events["seq"][last]
+    restated = np.flatnonzero(events["kind"] == RESTATED)
+    newest = np.full(len(table), -1)
+    np.maximum.at(newest, place[restated], restated)
+    changed = newest >= 0
+    for name in TERMS:
+        table[name][changed] = events[name][newest[changed]]
+    fills = np.flatnonzero(events["kind"] == FILLED)
+    np.add.at(table["filled_value"], place[fills], events["qty"][fills] * events["px"][fills])
+    np.add.at(table["fees"], place[fills], events["fee"][fills])
+    checked(table["filled_value"])

@@ -1,0 +1,131 @@
+"""Rows that a batch adds (signals, fills, equity, faults, anomalies) and what it replaces (positions, account)."""
+
+from collections.abc import Mapping
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from kernel.codes import Kind, TradingState
+from kernel.fold import Fold
+from projections.folding import Folded
+from projections.names import HOOK, ORDER_TYPE, REASON, SIDE, TIF, RunConfig, label, texts
+from projections.tables import Columns, insert, with_nulls
+
+MONEY = ("equity", "cash", "market_value", "realized", "unrealized", "fees", "dividends", "peak", "exposure")
+KEEP_LAST_FILL = (
+    "ON CONFLICT DO UPDATE SET qty = excluded.qty, cost = excluded.cost, realized = excluded.realized, "
+    "fees = excluded.fees, dividends = excluded.dividends, mark = excluded.mark, "
+    "last_fill_seq = greatest(last_fill_seq, excluded.last_fill_seq), "
+    "last_fill_ts = CASE WHEN excluded.last_fill_seq > last_fill_seq THEN excluded.last_fill_ts ELSE last_fill_ts END"
+)
+
+
+def add_rows(
+    connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded, notes: Mapping[int, str]
+) -> None:
+    """Append what the batch says."""
+    rows, kinds = folded.rows, folded.rows["kind"]
+
+    def where(rows: np.ndarray) -> Columns:
+        return {
+            "seq": rows["seq"],
+            "ts": rows["ts_event"],
+            "strategy": label(run.strategies, rows["strategy"]),
+            "symbol": label(run.symbols, rows["instrument"]),
+        }
+
+    insert(connection, "signals", tape, _signals(where, rows[kinds == Kind.SIGNAL]))
+    insert(connection, "fills", tape, _fills(where, folded))
+    insert(connection, "equity", tape, _equity(rows[kinds == Kind.EQUITY]))
+    faults = rows[kinds == Kind.STRATEGY_FAULT]
+    insert(connection, "faults", tape, {**where(faults), "hook": label(HOOK, faults["code"]), **_why(faults, notes)})
+    odd = rows[kinds == Kind.ANOMALY]
+    insert(
+        connection,
+        "anomalies",
+        tape,
+        {**where(odd), "cause": odd["cause"], "order_id": odd["order_id"], **_why(odd, notes)},
+    )
+
+
+def _why(rows: np.ndarray, notes: Mapping[int, str]) -> Columns:
+    return {"reason": label(REASON, rows["reason"]), "text": texts(rows["seq"], rows["reason"], notes)}
+
+
+def _signals(where, rows: np.ndarray) -> Columns:  # type: ignore[no-untyped-def]
+    return {
+        **where(rows),
+        **{name: rows[name] for name in ("cause", "qty", "px", "trigger_px", "ref")},
+        "side": label(SIDE, rows["side"].astype(np.int64) + 1),
+        "order_type": label(ORDER_TYPE, rows["order_type"]),
+        "tif": label(TIF, rows["tif"]),
+        "strength": rows["value"],
+    }
+
+
+def _fills(where, folded: Folded) -> Columns:  # type: ignore[no-untyped-def]
+    fills, traces = folded.fills, folded.traces
+    return {
+        **where(fills),
+        **{name: fills[name] for name in ("order_id", "qty", "px", "fee")},
+        "side": label(SIDE, fills["side"].astype(np.int64) + 1),
+        "realized": traces["realized"],
+        "position_qty": traces["qty_after"],
+        "position_cost": traces["cost_after"],
+        "cash": traces["cash_after"],
+    }
+
+
+def _equity(rows: np.ndarray) -> Columns:
+    return {
+        "seq": rows["seq"],
+        "ts": rows["ts_event"],
+        **{name: rows[name] for name in MONEY},
+        "drawdown": np.maximum(rows["peak"] - rows["equity"], 0),
+    }
+
+
+def save_positions(
+    connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, fold: Fold, folded: Folded
+) -> None:
+    """Replace the positions that are open, or that this batch's fills, splits or dividends touched."""
+    width = len(fold.state.markets)
+    fills = folded.fills
+    filled = fills["strategy"].astype(np.int64) * width + fills["instrument"]
+    last = np.zeros(len(fold.state.positions), np.int64)
+    np.maximum.at(last, filled, np.arange(1, len(fills) + 1))
+    actions = folded.rows[(folded.rows["kind"] == Kind.SPLIT) | (folded.rows["kind"] == Kind.DIVIDEND)]
+    acted = np.isin(np.arange(len(last)) % width, actions["instrument"])
+    traded = fold.state.positions.view(np.int64).reshape(len(last), -1)[:, :5].any(axis=1)
+    chosen = np.flatnonzero((fold.state.positions["qty"] != 0) | (last > 0) | (acted & traded))
+    held, last = fold.state.positions[chosen], last[chosen]
+    marks = fold.state.markets["mark"][chosen % width]
+    insert(
+        connection,
+        "positions",
+        tape,
+        {
+            "strategy": label(run.strategies, chosen // width),
+            "symbol": label(run.symbols, chosen % width),
+            **{name: held[name] for name in ("qty", "cost", "realized", "fees", "dividends")},
+            "mark": with_nulls(marks, (held["qty"] == 0) | (marks == 0)),
+            "last_fill_seq": _pick(fills["seq"], last),
+            "last_fill_ts": _pick(fills["ts_event"], last),
+        },
+        KEEP_LAST_FILL,
+    )
+
+
+def _pick(values: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """values[last - 1], 0 where `last` is 0."""
+    return np.concatenate([np.zeros(1, np.int64), values])[last]
+
+
+def save_account(connection: duckdb.DuckDBPyConnection, tape: str, fold: Fold) -> None:
+    account = fold.state.account
+    same = ("seq", "ts", "cash", "reserved", "short_hold", "realized", "fees", "dividends", "paid_in", "open_orders")
+    columns = {name: account[name] for name in same}
+    state = pa.array([TradingState(int(account["trading_state"][0])).name])
+    connection.execute("DELETE FROM accounts WHERE tape = ?", [tape])
+    insert(connection, "accounts", tape, {**columns, "trading_state": state})
