@@ -137,7 +137,7 @@ class Session:
             inputs.append(taken.copy())
             outputs.append(led_to.copy())
 
-        self.engine.inputs[: len(rows)] = rows
+        self.engine.put(rows)
         drive(self.engine, len(rows), keep)
         return self.commit(in_order_of(inputs, outputs), notes)
 

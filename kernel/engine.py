@@ -6,6 +6,7 @@ import numpy as np
 
 from kernel.machine import run_at
 from kernel.program import Program
+from kernel.schema import RAW
 from kernel.state import Capacity, Rules, State, load_state, new_state, save_state, state_digest, tables_of
 from kernel.strategy import write_memory
 
@@ -32,6 +33,7 @@ class Engine:
         self._address = int(self._tables.ctypes.data)
         self._place_memory(strategies, strides)
         self.inputs = self.state.inputs
+        self._raw_inputs, self._produced = self.inputs.view(RAW), self._tables["produced"]
         self.account = self.state.account[0]
 
     def _place_memory(self, strategies: Sequence[tuple[Program, Mapping[str, float]]], strides: list[int]) -> None:
@@ -52,10 +54,14 @@ class Engine:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
         return run_at(self._address, start, count)
 
+    def put(self, rows: np.ndarray) -> None:
+        """Copy EVENT rows to the start of `inputs`."""
+        self._raw_inputs[: len(rows)] = rows.view(RAW)
+
     @property
     def outputs(self) -> np.ndarray:
         """Events of the last `run`, valid until the next."""
-        return self.state.out[: int(self._tables["produced"][0])]
+        return self.state.out[: self._produced.item()]
 
     def memory_of(self, strategy: int) -> np.ndarray:
         """The memory records of strategy number `strategy`, one an instrument."""

@@ -184,10 +184,15 @@ def refusal(s, e):
     if TRANSITION[o.status, e.kind] == ST_ILLEGAL:
         return ILLEGAL_MOVE
     if e.kind == FILLED:
-        if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fits_product(e.qty, e.px) and abs(e.fee) < MONEY_MAX):
+        fee_fits = -MONEY_MAX < e.fee < MONEY_MAX  # not abs(): that of the lowest int64 is itself
+        if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fits_product(e.qty, e.px) and fee_fits):
             return OVERFLOW
         if e.qty > o.leaves_qty:
             return OVERFILL
+    elif e.kind == RESTATED:
+        qty_fits = 0 < e.leaves_qty < QTY_MAX and 0 <= e.cum_qty < QTY_MAX and e.qty == e.leaves_qty + e.cum_qty
+        if not (qty_fits and 0 <= e.px < PX_MAX and 0 <= e.trigger_px < PX_MAX):
+            return OVERFLOW
     return NONE
 
 

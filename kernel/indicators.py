@@ -169,6 +169,11 @@ class Sma(Indicator):
     def fields(self) -> list[tuple]:
         return [("total", "f8"), ("window", "f8", (self.ring(),))]
 
+    def configure(self, memory: Any, period: int) -> None:
+        super().configure(memory, period)
+        if period > memory.window.size:
+            raise ValueError(f"a period of {period} needs room: declare its Param with high={period} or more")
+
 
 class Rsi(Indicator):
     """Relative strength index by Wilder's average, 0 to 100; 50 when nothing moved."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kernel.codes import OrderType, Side, TimeInForce
 from kernel.jit import jit_user, overload_number
 from kernel.state import INTENTS
+from kernel.units import QTY_MAX
 
 _MARKET, _LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
 _STOP, _STOP_LIMIT = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT)
@@ -34,46 +35,56 @@ HOLD = Signal(0, 0, 0, GTC, HERE, 0, 0.0, 0.0, 0.0)
 
 
 @jit_user
+def _whole(qty):
+    """`qty` towards zero; 0 when it is NaN, and never beyond what a quantity may be, so that int() is defined."""
+    if qty != qty:
+        return 0
+    if qty >= QTY_MAX:
+        return QTY_MAX
+    return -QTY_MAX if qty <= -QTY_MAX else int(qty)
+
+
+@jit_user
 def buy(qty, instrument=HERE, strength=0.0):
     """Buy `qty` at the market: filled at the next bar's open."""
-    return Signal(_BUY, int(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
+    return Signal(_BUY, _whole(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
 
 
 @jit_user
 def sell(qty, instrument=HERE, strength=0.0):
     """Sell `qty` at the market: filled at the next bar's open."""
-    return Signal(_SELL, int(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
+    return Signal(_SELL, _whole(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
 
 
 @jit_user
 def buy_limit(qty, price, tif=GTC, instrument=HERE, strength=0.0):
     """Buy `qty` at `price` or less; the price becomes the nearest tick."""
-    return Signal(_BUY, int(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
+    return Signal(_BUY, _whole(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
 
 
 @jit_user
 def sell_limit(qty, price, tif=GTC, instrument=HERE, strength=0.0):
     """Sell `qty` at `price` or more."""
-    return Signal(_SELL, int(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
+    return Signal(_SELL, _whole(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
 
 
 @jit_user
 def buy_stop(qty, trigger_price, instrument=HERE, strength=0.0):
     """Buy `qty` at the market once the price rises to `trigger_price`."""
-    return Signal(_BUY, int(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
+    return Signal(_BUY, _whole(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
 
 
 @jit_user
 def sell_stop(qty, trigger_price, instrument=HERE, strength=0.0):
     """Sell `qty` at the market once the price falls to `trigger_price`."""
-    return Signal(_SELL, int(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
+    return Signal(_SELL, _whole(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
 
 
 @jit_user
 def buy_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
     """Buy `qty` at `price` or less once the price rises to `trigger_price`."""
     return Signal(
-        _BUY, int(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
+        _BUY, _whole(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
     )
 
 
@@ -81,14 +92,14 @@ def buy_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
 def sell_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
     """Sell `qty` at `price` or more once the price falls to `trigger_price`."""
     return Signal(
-        _SELL, int(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
+        _SELL, _whole(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
     )
 
 
 @jit_user
 def target(ctx, qty):
     """The market order that takes this position, with what already works for it, to `qty`; HOLD when it is there."""
-    missing = int(qty) - ctx.position - ctx.working_qty
+    missing = _whole(qty) - ctx.position - ctx.working_qty
     side = _BUY if missing > 0 else _SELL
     return Signal(side, abs(missing), _MARKET if missing != 0 else 0, GTC, HERE, 0, 0.0, 0.0, 0.0)
 

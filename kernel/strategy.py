@@ -5,6 +5,7 @@ for each instrument. Nothing is ever an instance of the class.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -132,6 +133,10 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], where: str
         if hook in vars(owner) and list(inspect.signature(vars(owner)[hook]).parameters) != names:
             raise StrategyError(f"{where}: {owner.__name__}.{hook} must take ({', '.join(names)})")
     for name, value in vars(owner).items():
+        if name.startswith("on_") and inspect.isfunction(value) and name not in ("on_bar", "on_fill"):
+            near = get_close_matches(name, ["on_bar", "on_fill"], 1)
+            hint = f"did you mean {near[0]}?" if near else "a strategy has on_bar and, if it wants, on_fill"
+            raise StrategyError(f"{where}: {owner.__name__}.{name} would never be called: {hint}")
         plain = isinstance(value, int | float | str) and not name.startswith("_")
         if plain and name != "warmup":
             raise StrategyError(
@@ -159,6 +164,8 @@ def resolve_params(definition: Definition, given: Mapping[str, float]) -> dict[s
     values: dict[str, float] = {}
     for name, param in params.items():
         value = given.get(name, param.default)
+        if not math.isfinite(value):
+            raise StrategyError(f"{definition.name}: {name} is a number, not {value}")
         if param.width == "i8" and value != int(value):
             raise StrategyError(f"{definition.name}: {name} is a whole number, not {value}")
         low, high = param.low, param.high

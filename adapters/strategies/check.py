@@ -62,6 +62,7 @@ def check_definition(definition: Definition) -> None:
 def _check_hook(definition: Definition, hook, views: dict) -> None:  # type: ignore[no-untyped-def]
     lines, first = inspect.getsourcelines(hook)
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     for node in ast.walk(tree):
         where = definition.where(first + getattr(node, "lineno", 1) - 1)
         for refused, words in _REFUSED:
@@ -69,7 +70,7 @@ def _check_hook(definition: Definition, hook, views: dict) -> None:  # type: ign
                 raise StrategyError(f"{where}: {definition.owner.__name__}.{hook.__name__} cannot use {words}")
         if isinstance(node, ast.Call):
             _check_call(definition, hook, node, where)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in stored:
             _check_name(definition, hook, node.id, where)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             _check_attribute(definition, node, views, where)

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import sys
+import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from kernel.program import Program, glue_source, make_program
 from kernel.strategy import REGISTRY, Definition, resolve_params
 
 BUILT_IN = KERNEL / "strategies"
+_PYTHON = tuple(Path(sysconfig.get_path(part)).resolve() for part in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def _built_in(name: str) -> tuple[str, Definition, list[Path]]:
 
 
 def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
-    text, _, wanted = name.partition(":")
+    stem, _, wanted = name.rpartition(".py")  # not the first colon: C:\\mine.py:Class
+    text, wanted = f"{stem}.py", wanted.removeprefix(":")
     path = Path(text).expanduser().resolve()
     if not path.is_file():
         raise NotFound(f"{text}: no such strategy file")
@@ -127,6 +130,8 @@ def _is_local(module: ModuleType, folder: Path) -> bool:
     if not file or "site-packages" in file or Path(file).is_relative_to(KERNEL.parent / "kernel"):
         return False
     own = Path(file).resolve()
+    if any(own.is_relative_to(place) for place in _PYTHON):
+        return False  # a strategy in a home folder with Python under it must not unload the standard library
     return (
         own.is_relative_to(folder)
         and not any(own.is_relative_to(KERNEL.parent / part) for part in ("adapters", "api", "projections", "tests"))

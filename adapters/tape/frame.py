@@ -12,6 +12,7 @@ before: the chain. That header holds the running tape digest, so one pass of SHA
 import hashlib
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import google_crc32c
@@ -27,6 +28,7 @@ HEADER = struct.Struct("<8sHHIQQqqQQq32s32sI")
 HEADER_BYTES = HEADER.size + 4
 TRAILER = struct.Struct("<Q")
 ZERO = bytes(32)
+SMALL = 64  # rows
 
 
 def _schema_id() -> int:
@@ -66,7 +68,7 @@ def pack_header(
     number: int,
     seqs: tuple[int, int],
     rows: int,
-    body: bytes | memoryview,
+    body: bytes,
     durable_seq: int,
     previous: bytes,
     tape_digest: bytes,
@@ -84,7 +86,7 @@ def pack_header(
         durable_seq,
         previous,
         tape_digest,
-        google_crc32c.value(bytes(body)),
+        google_crc32c.value(body),
     )
     return head + struct.pack("<I", google_crc32c.value(head))
 
@@ -109,6 +111,7 @@ def body_is_whole(header: Header, raw: memoryview) -> bool:
     return google_crc32c.value(bytes(body)) == header.body_crc and bytes(trailer) == TRAILER.pack(header.length)
 
 
+@lru_cache(1)
 def _schemas() -> tuple[Any, Any]:
     import pyarrow as pa
 
@@ -116,17 +119,30 @@ def _schemas() -> tuple[Any, Any]:
     return pa.schema([event]), pa.schema([event, pa.field("note", pa.string())])
 
 
+@lru_cache(256)
+def _message_head(count: int) -> bytes:
+    """What Arrow writes before the rows of a batch of `count` without notes: it depends on nothing else."""
+    whole = _serialize(np.zeros(count, EVENT), {})
+    return whole[: len(whole) - count * EVENT_BYTES]
+
+
 def pack_events(rows: np.ndarray, notes: dict[int, str]) -> bytes:
     """Rows (EVENT records) and the texts that belong to their seqs, as one Arrow IPC message."""
+    if not notes and len(rows) <= SMALL:  # a live decision: the same bytes, an order of magnitude sooner
+        return _message_head(len(rows)) + rows.tobytes()
+    return _serialize(rows, notes)
+
+
+def _serialize(rows: np.ndarray, notes: dict[int, str]) -> bytes:
     import pyarrow as pa
 
     plain, noted = _schemas()
     rows = np.ascontiguousarray(rows)
     column = pa.Array.from_buffers(pa.binary(EVENT_BYTES), len(rows), [None, pa.py_buffer(rows.view(np.uint8))])
     if not notes:
-        return pa.RecordBatch.from_arrays([column], schema=plain).serialize()
+        return pa.RecordBatch.from_arrays([column], schema=plain).serialize().to_pybytes()
     texts = pa.array([notes.get(int(seq)) for seq in rows["seq"]], pa.string())
-    return pa.RecordBatch.from_arrays([column, texts], schema=noted).serialize()
+    return pa.RecordBatch.from_arrays([column, texts], schema=noted).serialize().to_pybytes()
 
 
 def unpack_events(body: bytes | memoryview) -> tuple[np.ndarray, dict[int, str]]:

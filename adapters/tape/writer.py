@@ -61,8 +61,7 @@ class TapeWriter:
             if place.header.kind == EVENTS:
                 rows, notes = unpack_events(place.body)
                 self.tape_digest.add(rows, notes)
-                        self.rows += len(rows)
-                del rows
+                self.rows += len(rows)
             elif place.header.kind == REF:
                 self.tape_digest.add_ref(place.body)
             if self.tape_digest.digest() != place.header.tape_digest:

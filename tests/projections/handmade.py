@@ -1,4 +1,4 @@
-"""A tape written by hand: random orders, part fills, flips, refused reports, splits and dividends, with and without bars."""
+"""A tape written by hand: random orders, part fills, flips, refused reports, splits, dividends, some bars."""
 
 import json
 

@@ -1,0 +1,343 @@
+"""The web server: read models over HTTP behind a bearer token, filled from the tapes by a task that follows them.
+
+Money and prices are exact decimal text in the currency, times ISO 8601 text in UTC. The server owns its database
+(`<home>/views/serve.duckdb`), takes no writer's lock and shows only what is durable. There is no CORS.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import numpy as np
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import MutableScopeHeaders, State
+from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException
+from litestar.middleware import ASGIMiddleware
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import Parameter
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.settings import Settings
+from adapters.settings_text import check_host
+from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
+from api.auth import TokenRefused, check_token, load_key
+from kernel.codes import Kind
+from kernel.errors import ConfigError, NotFound, OnetapeError
+from projections.follow import Batch, Follower
+from projections.migrate import migrate
+from projections.plain import event, plain
+from projections.queries import list_positions, list_runs, page
+from projections.summary import run_report
+
+INTERVAL_S = 1.0  # between two looks at the tapes
+BEHIND_S = 10.0  # without a finished look, /health says so
+LIMIT = 1_000  # rows of an answer
+SCAN_ROWS = 1_000_000  # rows one request for events may look through
+SEQ_MAX = 2**63 - 1
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+log = logging.getLogger("onetape.serve")
+
+Tape = Annotated[str, Parameter(min_length=1, max_length=255, description="A run's id, or accounts/NAME.")]
+FromSeq = Annotated[int, Parameter(ge=0, le=SEQ_MAX, description="Where the page begins: `next` of the page before.")]
+Limit = Annotated[int, Parameter(ge=1, le=LIMIT, description="Most rows of the answer.")]
+Json = dict[str, Any]
+
+
+class HomeTapes:
+    """The tapes of a home: runs by their id, accounts as accounts/NAME."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def tapes(self) -> dict[str, Path]:
+        runs = {folder.name: folder for folder in list_run_folders(self.home)}
+        return runs | {f"accounts/{folder.name}": folder for folder in list_account_folders(self.home)}
+
+    def stamp(self, folder: Path) -> object:
+        about = [(entry.name, entry.stat()) for entry in sorted(folder.iterdir())]
+        return [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in about]
+
+    def rows(self, folder: Path, from_seq: int) -> Iterator[Batch]:
+        return iter(read_rows(folder, from_seq)) if any(folder.iterdir()) else iter(())
+
+
+class Views:
+    """The server's database and what keeps it level with the tapes."""
+
+    def __init__(self, home: Path) -> None:
+        self.source = HomeTapes(home)
+        self._connection = open_database(home / "views" / "serve.duckdb")
+        self._follower = Follower(self._connection.cursor(), self.source)
+        self._refreshed_s = time.monotonic()
+        self.tapes_known = 0
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for one request."""
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    def refresh(self) -> None:
+        """One look at the tapes; blocking."""
+        before = dict(self._follower.problems)
+        self._follower.refresh()
+        for tape, problem in self._follower.problems.items():
+            if before.get(tape) != problem:
+                log.warning("%s: %s", tape, problem)
+        self.tapes_known = len(self.source.tapes())
+        self._refreshed_s = time.monotonic()
+
+    @property
+    def lag_s(self) -> float:
+        return time.monotonic() - self._refreshed_s
+
+    @property
+    def unread(self) -> int:
+        return len(self._follower.problems)
+
+    def folder_of(self, tape: str) -> Path:
+        """The folder of a known tape; what a client sends never becomes a path. Raises NotFoundException."""
+        folder = self.source.tapes().get(tape)
+        if folder is None:
+            raise NotFoundException(f"no tape {tape!r}: GET /api/runs lists them")
+        return folder
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def open_database(path: Path) -> duckdb.DuckDBPyConnection:
+    """The server's file, made or brought up to date; one that cannot be used is made anew. Raises ConfigError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open(path)
+    except (duckdb.Error, ConfigError) as error:
+        if "lock" in str(error).lower():
+            raise ConfigError(f"{path} is in use: another `onetape serve` runs on this home") from None
+        log.warning("%s: %s: made anew", path, error)
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+    return _open(path)
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(path))
+    try:
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@get("/health", open_to_all=True, sync_to_thread=False, security=[{}])
+def health(state: State) -> Json:
+    """Whether the server is level with the tapes. Needs no token."""
+    views: Views = state.views
+    return {
+        "status": "ok" if views.lag_s < BEHIND_S else "behind",
+        "version": version(),
+        "tapes": views.tapes_known,
+        "unread_tapes": views.unread,
+        "lag_seconds": round(views.lag_s, 3),
+    }
+
+
+@get("/api/runs", sync_to_thread=True)
+def get_runs(state: State) -> Json:
+    """The newest run of each tape, newest first."""
+    with state.views.cursor() as cursor:
+        return {"items": plain(list_runs(cursor))}
+
+
+@get("/api/runs/{run_id:path}", sync_to_thread=True)
+def get_run(state: State, run_id: str) -> Json:
+    """Everything the read models say about a run, but its trades."""
+    tape = run_id.lstrip("/")
+    with state.views.cursor() as cursor:
+        state.views.folder_of(tape)
+        report = run_report(cursor, tape)
+    del report["trades"]
+    return {"run_id": tape, **plain(report)}
+
+
+@get("/api/positions", sync_to_thread=True)
+def get_positions(state: State, tape: Tape) -> Json:
+    """Positions by strategy and symbol."""
+    state.views.folder_of(tape)
+    with state.views.cursor() as cursor:
+        return {"items": plain(list_positions(cursor, tape))}
+
+
+@get("/api/orders", sync_to_thread=True)
+def get_orders(state: State, tape: Tape, from_seq: FromSeq = 0, limit: Limit = 100) -> Json:
+    """Orders as they stand, by order_id."""
+    return _page(state.views, "orders", tape, from_seq, limit)
+
+
+@get("/api/trades", sync_to_thread=True)
+def get_trades(state: State, tape: Tape, from_seq: FromSeq = 0, limit: Limit = 100) -> Json:
+    """Round trips, by opened_seq."""
+    return _page(state.views, "trades", tape, from_seq, limit)
+
+
+def _page(views: Views, table: str, tape: str, from_seq: int, limit: int) -> Json:
+    views.folder_of(tape)
+    with views.cursor() as cursor:
+        rows, following = page(cursor, table, tape, from_seq, limit)
+    return {"items": plain(rows), "next": following}
+
+
+@get("/api/events", sync_to_thread=True)
+def get_events(
+    state: State,
+    tape: Tape,
+    from_seq: FromSeq = 0,
+    limit: Limit = 100,
+    kind: Annotated[Kind | None, Parameter(query="kind", schema_extra={"type": "string"})] = None,
+) -> Json:
+    """Events as they are on the tape; a page may hold fewer than `limit` and still have a `next`."""
+    items: list[Json] = []
+    looked = 0
+    for rows, notes in state.views.source.rows(state.views.folder_of(tape), from_seq):
+        wanted = np.flatnonzero(rows["kind"] == kind) if kind is not None else np.arange(len(rows))
+        for place in wanted.tolist():
+            seq = int(rows["seq"][place])
+            if len(items) == limit:
+                return {"items": items, "next": seq}
+            items.append(event(rows[place], notes.get(seq)))
+        looked += len(rows)
+        if looked >= SCAN_ROWS:
+            return {"items": items, "next": int(rows["seq"][-1]) + 1}
+    return {"items": items, "next": None}
+
+
+class BearerAuth(ASGIMiddleware):
+    """Lets a request through when it bears a valid token, or its route says `open_to_all`."""
+
+    exclude_opt_key = "open_to_all"
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        headers = dict(scope["headers"])
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthorizedException("send `Authorization: Bearer TOKEN`: make one with `onetape token`")
+        try:
+            scope["user"] = check_token(self._key, token.strip())
+        except TokenRefused as error:
+            raise NotAuthorizedException(str(error)) from None
+        await next_app(scope, receive, send)
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Json]:
+    """Any failure as RFC 9457 JSON; what went wrong inside stays in the log."""
+    body: Json = {"type": "about:blank"}
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException):
+        status, detail = error.status_code, error.detail
+        body |= {"errors": error.extra} if error.extra else {}
+        headers = {"WWW-Authenticate": 'Bearer realm="onetape"'} if status == 401 else dict(error.headers or {})
+    elif isinstance(error, OnetapeError):
+        status, detail = (404 if isinstance(error, NotFound) else 503), str(error)
+    else:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        status, detail = 500, "the server failed: its log says more"
+    from http import HTTPStatus
+
+    body |= {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Response(body, status_code=status, media_type="application/problem+json", headers=headers)
+
+
+async def _add_headers(message: Message, scope: Scope) -> None:
+    if message["type"] == "http.response.start":
+        headers = MutableScopeHeaders.from_message(message)
+        for name, value in HEADERS.items():
+            headers[name] = value
+
+
+def version() -> str:
+    try:
+        return metadata.version("onetape")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+@asynccontextmanager
+async def _following(app: Litestar) -> AsyncIterator[None]:
+    """Follow the tapes while the server runs; the first look is over before it answers."""
+    views: Views = app.state.views
+    await asyncio.to_thread(views.refresh)
+
+    async def follow() -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await asyncio.to_thread(views.refresh)
+            except (duckdb.Error, OSError) as error:
+                log.error("the tapes could not be followed: %s", error)
+
+    task = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        views.close()
+
+
+def make_app(home: Path, settings: Settings) -> Litestar:
+    """The application over the tapes of `home`. Raises ConfigError when its secret or database cannot be used."""
+    scheme = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description="`onetape token` makes one")
+    return Litestar(
+        [health, get_runs, get_run, get_positions, get_orders, get_trades, get_events],
+        state=State({"views": Views(home), "settings": settings}),
+        lifespan=[_following],
+        middleware=[BearerAuth(load_key(home))],
+        exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
+        before_send=[_add_headers],
+        openapi_config=OpenAPIConfig(
+            title="Onetape",
+            version=version(),
+            path="/api/schema",
+            render_plugins=[JsonRenderPlugin()],
+            components=Components(security_schemes={"bearer": scheme}),
+            security=[{"bearer": []}],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+        request_max_body_size=0x10000,
+        debug=False,
+    )
+
+
+def serve(home: Path, settings: Settings) -> None:
+    """Serve `home` until interrupted. Raises ConfigError when the address is not allowed."""
+    import uvicorn
+
+    try:
+        check_host(settings.serve.host, settings.serve.allow_remote)
+    except ValueError as error:
+        raise ConfigError(f"serve.host {error}") from None
+    app = make_app(home, settings)
+    uvicorn.run(app, host=settings.serve.host, port=settings.serve.port, server_header=False, log_level="warning")

@@ -1,0 +1,41 @@
+"""What the read side asks of the read models: pages of rows by seq, as dicts of integers and words."""
+
+from typing import Any
+
+import duckdb
+
+from projections.summary import rows_as_dicts
+
+RUNS = """
+SELECT tape, mode, currency, timezone, strategies, ts AS started_ts, c.last_ts, c.ended, c.last_seq AS events,
+       c.last_seq - c.rows_folded + c.bar_rows AS bars,
+       (SELECT count(*) FROM fills f WHERE f.tape = r.tape) AS fills,
+       coalesce((SELECT arg_max(equity, seq) FROM equity e WHERE e.tape = r.tape), cash) AS final_equity
+FROM runs r JOIN checkpoint c USING (tape)
+QUALIFY row_number() OVER (PARTITION BY tape ORDER BY seq DESC) = 1
+ORDER BY started_ts DESC, tape
+"""
+POSITIONS = "SELECT * EXCLUDE (tape) FROM positions WHERE tape = ? ORDER BY strategy, symbol"
+PAGES = {  # the column that orders a page
+    "orders": "order_id",
+    "trades": "opened_seq",
+}
+
+
+def list_runs(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The newest run of each tape, newest first."""
+    return rows_as_dicts(connection, RUNS, [])
+
+
+def list_positions(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
+    return rows_as_dicts(connection, POSITIONS, [tape])
+
+
+def page(
+    connection: duckdb.DuckDBPyConnection, table: str, tape: str, from_seq: int, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Up to `limit` orders or trades from `from_seq` on, and where the next page begins, None at the end."""
+    key = PAGES[table]
+    sql = f"SELECT * EXCLUDE (tape) FROM {table} WHERE tape = ? AND {key} >= ? ORDER BY {key} LIMIT ?"
+    rows = rows_as_dicts(connection, sql, [tape, from_seq, limit + 1])
+    return rows[:limit], rows[limit][key] if len(rows) > limit else None

@@ -1,0 +1,173 @@
+"""A run's report as plain data, by SQL over the read models: the dict that `api/report.py` shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+
+from kernel.codes import REASON_TEXT, Reason
+from kernel.errors import NotFound
+from projections.names import RunConfig, read_config
+
+TRADES = """
+SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, pnl, fees, NULL AS bars
+FROM trades WHERE tape = ? ORDER BY opened_seq, strategy, symbol
+"""
+HELD = """
+SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark,
+       (SELECT count(*) FROM trades t
+        WHERE t.tape = p.tape AND t.strategy = p.strategy AND t.symbol = p.symbol) AS trades
+FROM positions p WHERE tape = ? ORDER BY strategy, symbol
+"""
+ORDERS = """
+SELECT count(*) FILTER (status != 'DENIED') AS orders, count(*) FILTER (status = 'DENIED') AS denied
+FROM orders WHERE tape = ?
+"""
+DENIED = """
+SELECT reason, count(*) AS count FROM orders WHERE tape = ? AND status = 'DENIED'
+GROUP BY reason ORDER BY count DESC, reason
+"""
+WORST = """
+SELECT drawdown, peak, ts AS low_ts,
+       (SELECT max(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.equity >= e.peak) AS peak_ts
+FROM equity w WHERE tape = ? AND drawdown > 0 ORDER BY drawdown DESC, seq LIMIT 1
+"""
+SIMULATED = (
+    "An order meets only bars that opened after it was placed: what a close decides trades at the next open.",
+    "The path inside a bar is unknown, so stops come before limits, and a limit needs a trade through its price.",
+    "Market and stop orders fill in full at the open or the trigger, without slippage or impact.",
+    "Positions are valued at the last close; sale proceeds count once filled.",
+)
+LIVE = ("Fills, fees and statuses are what the venue reported.", "Positions are valued at the last close.")
+
+
+def rows_as_dicts(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
+    """The rows of a query by column name."""
+    found = connection.execute(sql, parameters)
+    names = [column[0] for column in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def run_report(
+    connection: duckdb.DuckDBPyConnection, tape: str, marks: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """Everything the tape says, money and prices in units, times in ns UTC. Raises NotFound.
+
+    `marks` are last prices by symbol where the tape does not hold the bars; without them the open result of an
+    instrument is None when it cannot be told. The caller adds run_id, seconds, bars_per_second, digests and inputs.
+    """
+    runs = rows_as_dicts(connection, "SELECT * FROM runs WHERE tape = ? ORDER BY seq DESC LIMIT 1", [tape])
+    if not runs:
+        raise NotFound(f"no run {tape} in the read models")
+    run, config = runs[0], read_config(runs[0]["config"])
+    account = rows_as_dicts(connection, "SELECT * FROM accounts WHERE tape = ?", [tape])[0]
+    point = _last_point(connection, tape, account)
+    held = _held(connection, tape, marks or {}, point["unrealized"])
+    checkpoint = rows_as_dicts(connection, "SELECT * FROM checkpoint WHERE tape = ?", [tape])[0]
+    return {
+        "title": _title(config),
+        **{name: run[name] for name in ("mode", "currency", "timezone")},
+        "first_ts": checkpoint["first_ts"],
+        "last_ts": checkpoint["last_ts"],
+        "bars": checkpoint["last_seq"] - checkpoint["rows_folded"] + checkpoint["bar_rows"],
+        "events": checkpoint["last_seq"],
+        "cash": account["paid_in"],
+        "final_equity": point["equity"],
+        **{name: point[name] for name in ("realized", "unrealized", "fees", "dividends", "market_value")},
+        **_drawdown(connection, tape),
+        **_counts(connection, tape),
+        "faults": rows_as_dicts(
+            connection, "SELECT seq, strategy, text FROM faults WHERE tape = ? ORDER BY seq", [tape]
+        ),
+        "equity": _equity(connection, tape),
+        "trades": rows_as_dicts(connection, TRADES, [tape]),
+        "by_instrument": _sums(held, "symbol"),
+        "by_strategy": _sums(held, "strategy"),
+        "strategies": [
+            {"name": name, "source": row["origin"], "hash": row["code_hash"], "params": row["params"]}
+            for row, name in ((row, config.strategies[row["number"]]) for row in config.config["strategies"])
+        ],
+        "settings": _settings(config),
+        "assumptions": list(SIMULATED if config.config["rules"].get("simulate", 1) else LIVE),
+    }
+
+
+def _title(config: RunConfig) -> str:
+    symbols = {row["symbol"] for row in config.config["instruments"]}
+    what = next(iter(symbols)) if len(symbols) == 1 else f"{len(symbols)} instruments"
+    return f"{', '.join(config.strategies[1:]) or 'No strategy'} on {what}"
+
+
+def _last_point(connection: duckdb.DuckDBPyConnection, tape: str, account: dict[str, Any]) -> dict[str, Any]:
+    """The last recorded equity; before the first, what the account is without any marks."""
+    points = rows_as_dicts(connection, "SELECT * FROM equity WHERE tape = ? ORDER BY seq DESC LIMIT 1", [tape])
+    without = {name: account[name] for name in ("realized", "fees", "dividends")}
+    return points[0] if points else {**without, "equity": account["cash"], "unrealized": 0, "market_value": 0}
+
+
+def _held(
+    connection: duckdb.DuckDBPyConnection, tape: str, marks: Mapping[str, int], unrealized: int
+) -> list[dict[str, Any]]:
+    """Positions with their open result: from a mark, or what the others leave of the total when one has none."""
+    held = rows_as_dicts(connection, HELD, [tape])
+    unknown = []
+    for row in held:
+        mark = marks.get(row["symbol"], row["mark"])
+        row["unrealized"] = 0 if row["qty"] == 0 else None if mark is None else row["qty"] * mark - row["cost"]
+        if row["unrealized"] is None:
+            unknown.append(row)
+    if len(unknown) == 1:
+        unknown[0]["unrealized"] = unrealized - sum(row["unrealized"] or 0 for row in held)
+    return held
+
+
+def _sums(held: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    """Positions added up; `net` is realized + open result + dividends - fees, so that all of them make the net PnL."""
+    names = ("trades", "realized", "unrealized", "fees", "dividends")
+    sums: dict[str, dict[str, Any]] = {}
+    for row in held:
+        total = sums.setdefault(row[by], {by: row[by], **dict.fromkeys(names, 0)})
+        for name in names:
+            total[name] = None if total[name] is None or row[name] is None else total[name] + row[name]
+    for total in sums.values():
+        total["net"] = total["realized"] + (total["unrealized"] or 0) + total.pop("dividends") - total["fees"]
+    return list(sums.values())
+
+
+def _drawdown(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
+    worst = rows_as_dicts(connection, WORST, [tape])
+    if not worst:
+        return {"max_drawdown": 0, "max_drawdown_fraction": 0.0, "max_drawdown_ts": None}
+    row = worst[0]
+    fraction = row["drawdown"] / row["peak"] if row["peak"] > 0 else 0.0
+    span = (row["peak_ts"] if row["peak_ts"] is not None else row["low_ts"], row["low_ts"])
+    return {"max_drawdown": row["drawdown"], "max_drawdown_fraction": fraction, "max_drawdown_ts": span}
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
+    counted = {
+        table: rows_as_dicts(connection, f"SELECT count(*) AS n FROM {table} WHERE tape = ?", [tape])[0]["n"]
+        for table in ("signals", "fills", "anomalies")
+    }
+    reasons = [
+        {"reason": REASON_TEXT[Reason[row["reason"]]], "count": row["count"]}
+        for row in rows_as_dicts(connection, DENIED, [tape])
+    ]
+    return {**counted, **rows_as_dicts(connection, ORDERS, [tape])[0], "denied_reasons": reasons}
+
+
+def _equity(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, list[int]]:
+    columns = connection.execute(
+        "SELECT ts, equity, greatest(peak, equity) AS peak, exposure FROM equity WHERE tape = ? ORDER BY seq", [tape]
+    ).fetchnumpy()
+    return {name: values.tolist() for name, values in columns.items()}
+
+
+def _settings(config: RunConfig) -> dict[str, str]:
+    """What was set, as text; money in the currency."""
+    run = config.config
+    shown = {"fees": str(run.get("fees", "")), "seed": str(run.get("seed", 0))}
+    for name, value in run["limits"].items():
+        money, switch = name.endswith("notional"), name.startswith("allow")
+        shown[name] = f"{value / 10_000:,.2f}" if money else ("yes" if value else "no") if switch else f"{value:,}"
+    return shown

@@ -1,0 +1,158 @@
+"""Run the benchmarks: `./just bench [--quick] [--huge]`. Nothing else should run on the machine meanwhile."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.bench import loops
+
+ROOT = Path(__file__).parents[2]
+STRATEGIES = ROOT / "tests" / "bench" / "strategies.py"
+KNOWN = {  # the cross-check of several engines on the same bars: round trips, fills, PnL (fees unrounded there)
+    ("a", "Light"): (18_363, 36_726, -1_932_453.11),
+    ("a", "Heavy"): (16_180, 32_360, -1_684_441.37),
+    ("b", "Light"): (17_824, 35_677, -1_676_721.55),
+    ("b", "Heavy"): (15_784, 31_592, -1_500_979.43),
+}
+Row = dict[str, Any]
+
+
+def onetape(home: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[float, float, dict[str, Any]]:
+    """(outer seconds, peak MB, JSON) of one command in its own process."""
+    command = [sys.executable, "-m", "api.cli", "--home", str(home), *arguments, "--json"]
+    started = time.perf_counter()
+    done = subprocess.Popen(
+        command, cwd=ROOT, env=dict(os.environ, **(env or {})), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = done.communicate()
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{err.decode()}")
+    found = json.loads(out)
+    return seconds, found.get("peak_mb", 0.0), found
+
+
+def backtest(home: Path, name: str, env: dict[str, str] | None = None) -> tuple[float, float, dict[str, Any]]:
+    return onetape(home, "backtest", "--strategy", f"{STRATEGIES}:{name}", "--cash", "100000000", env=env)
+
+
+def check_known(work: Path) -> list[Row]:
+    """The four cross-check rows, through the whole product."""
+    rows = []
+    for letter, symbols, bars in (("a", 1, 1_000_000), ("b", 50, 20_000)):
+        home = loops.home_of(work, symbols, bars)
+        for name in ("Light", "Heavy"):
+            seconds, _, found = backtest(home, name)
+            trips, fills, pnl = KNOWN[letter, name]
+            sells = loops.sell_fills(home, found["run_id"])
+            got = found["final_equity"] - 100_000_000
+            rows.append(
+                {
+                    "what": f"{letter} {name.lower()}: round trips, fills, PnL",
+                    "value": f"{sells:,} {found['fills']:,} {got:,.4f}",
+                    "target": f"{trips:,} {fills:,} {pnl:,.2f}",
+                    "ok": sells == trips and found["fills"] == fills and abs(got - pnl) < 5.0,
+                    "seconds": round(seconds, 3),
+                }
+            )
+    return rows
+
+
+def kernel_rows(work: Path, bars: int) -> list[Row]:
+    rows = []
+    for name in ("Light", "Heavy"):
+        rate, bare = loops.kernel_against_bare(loops.workload(50, bars), STRATEGIES, name)
+        rows.append(row(f"kernel loop, {name.lower()}, 50 x {bars:,}, M bars/s", rate / 1e6, 15, at_least=True))
+        rows.append(row(f"  share of a bare numba loop ({bare / 1e6:,.0f} M bars/s)", rate / bare, 0.15, at_least=True))
+    return rows
+
+
+def process_rows(work: Path, huge: bool) -> list[Row]:
+    home, rows, peaks = loops.home_of(work, 50, 200_000), [], {}
+    for name in ("Light", "Heavy"):
+        backtest(home, name)
+        times = []
+        for _ in range(3):
+            loops.drop_from_cache(home)
+            seconds, peak, found = backtest(home, name)
+            times.append(seconds)
+            peaks[name] = peak
+        rate = found["bars"] / statistics.median(times)
+        target = 4e6 if name == "Light" else None
+        rows.append(row(f"whole process, {name.lower()}, 10 M bars, M bars/s", rate / 1e6, target and target / 1e6, True))
+    rows.append(row("  peak memory, light, 10 M bars, MB", peaks["Light"], 600))
+    if huge:
+        home = loops.home_of(work, 50, 1_000_000)
+        _, peak, _ = backtest(home, "Light")
+        rows.append(row("  peak memory at 50 M bars / at 10 M", peak / peaks["Light"], 1.1))
+    return rows
+
+
+def start_rows(work: Path) -> list[Row]:
+    home = loops.home_of(work, 1, 1_000)
+    backtest(home, "Light")
+    warm = statistics.median(backtest(home, "Light")[0] for _ in range(5))
+    cold = work / "cold-cache"
+    shutil.rmtree(cold, ignore_errors=True)
+    all_cold = backtest(home, "Light", {"ONETAPE_CACHE": str(cold)})[0]
+    backtest(home, "Light", {"ONETAPE_CACHE": str(cold)})
+    new = backtest(home, "Heavy", {"ONETAPE_CACHE": str(cold)})[0]
+    return [
+        row("process start to end on 1,000 bars, warm, s", warm, 1.5),
+        row("a new strategy compiles in, s", new - warm, 3),
+        row("engine cold compile, s", all_cold - new, 20),
+    ]
+
+
+def row(what: str, value: float, target: float | None, at_least: bool = False) -> Row:
+    ok = None if target is None else (value >= target if at_least else value <= target)
+    sign = ">=" if at_least else "<="
+    return {"what": what, "value": round(value, 4), "target": f"{sign} {target:g}" if target else "", "ok": ok}
+
+
+def show(rows: list[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("measurement", "value", "target", "", box=None, header_style="bold")
+    for r in rows:
+        value = r["value"] if isinstance(r["value"], str) else f"{r['value']:,.3g}" if r["value"] < 100 else f"{r['value']:,.0f}"
+        table.add_row(r["what"], value, r["target"], {True: "yes", False: "NO", None: ""}[r["ok"]])
+    Console(width=110).print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the kernel loop and live latencies only")
+    parser.add_argument("--huge", action="store_true", help="also 50 million bars, for the flatness of memory")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        rows = kernel_rows(work, 20_000)
+        rows += [row("one live event through the step, median, us", loops.event_latency_us(STRATEGIES), 8)]
+        appended, bare = loops.append_against_bare_us(work)
+        rows += [row(f"durable append / bare write+fdatasync ({appended:.0f} / {bare:.0f} us)", appended / bare, 1.3)]
+        if not options.quick:
+            rows += start_rows(work) + check_known(work) + kernel_rows(work, 200_000) + process_rows(work, options.huge)
+    show(rows)
+    out = ROOT / "bench-results" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
+    out.parent.mkdir(exist_ok=True)
+    machine = {"machine": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    out.write_text(json.dumps({**machine, "numpy": np.__version__, "rows": rows}, indent=1) + "\n")
+    print(f"kept in {out.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

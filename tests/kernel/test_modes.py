@@ -1,0 +1,43 @@
+"""The same bytes compiled and interpreted, and whatever the hash seed of the process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernel.jit import COMPILED
+from tests.kernel.one_run import one_run
+
+ROOT = Path(__file__).parents[2]
+SLICES = 1_850  # some 5,000 bars
+pytestmark = pytest.mark.skipif(not COMPILED, reason="compares the compiled with the interpreted run")
+
+
+def process(jit: int, hash_seed: int, *arguments: str) -> subprocess.Popen:
+    env = {**os.environ, "ONETAPE_JIT": str(jit), "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
+    env.pop("PYTEST_XDIST_WORKER", None)
+    return subprocess.Popen([sys.executable, *arguments], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def test_compiled_interpreted_and_hash_seeds(load):
+    others = [process(jit, seed, "-m", "tests.kernel.one_run", str(SLICES)) for jit, seed in ((0, 1), (1, 2), (0, 3))]
+    here = one_run(SLICES)
+    assert here["bars"] > 4_900
+    assert here["fills"] > 300
+    for other, compiled in zip(others, (False, True, False), strict=True):
+        said, _ = other.communicate(timeout=120)
+        assert other.returncode == 0
+        assert json.loads(said) == {**here, "compiled": compiled}
+
+
+def test_the_kernels_tests_pass_interpreted():
+    """The rules of venue, risk, accounting, life cycle and arithmetic, once more from the same source uncompiled."""
+    names = ("units", "venue", "risk", "lifecycle", "accounting", "indicators")
+    files = [f"tests/kernel/test_{name}.py" for name in names]
+    done = process(0, 0, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files)
+    said, _ = done.communicate(timeout=180)
+    assert done.returncode == 0, said[-3_000:]
+    assert "passed" in said
