@@ -35,7 +35,8 @@ BAR, EXTERNAL = int(Kind.BAR), int(Origin.EXTERNAL)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a replay found. `events` were compared and equal; `code_changed` says what is not the code of then."""
+    """What a replay found. `events` came out again (all of them when identical, else those stored before the first
+    difference); `code_changed` says what is not the code of then."""
 
     tape: str
     events: int
@@ -148,7 +149,8 @@ def _outcome(folder: Path, tally: Tally, engine: Engine, changed: list[str], man
             if name in manifest and manifest[name] != value:
                 divergence = Divergence(int(engine.account.seq), "end of tape", name, manifest[name], value)
                 break
-    return Outcome(folder.name, tally.comparer.events, divergence, code_changed=changed, **found)
+    events = int(engine.account.seq) if divergence is None else tally.comparer.events
+    return Outcome(folder.name, events, divergence, code_changed=changed, **found)
 
 
 class RecordedInputs:

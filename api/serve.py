@@ -6,9 +6,11 @@ Money and prices are exact decimal text in the currency, times ISO 8601 text in 
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +19,12 @@ import duckdb
 import numpy as np
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import MutableScopeHeaders, State
-from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException
+from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException, ValidationException
 from litestar.middleware import ASGIMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.settings import Settings
@@ -52,9 +54,11 @@ HEADERS = {
 }
 log = logging.getLogger("onetape.serve")
 
-Tape = Annotated[str, Parameter(min_length=1, max_length=255, description="A run's id, or accounts/NAME.")]
-FromSeq = Annotated[int, Parameter(ge=0, le=SEQ_MAX, description="Where the page begins: `next` of the page before.")]
-Limit = Annotated[int, Parameter(ge=1, le=LIMIT, description="Most rows of the answer.")]
+Tape = Annotated[str, QueryParameter(min_length=1, max_length=255, description="A run's id, or accounts/NAME.")]
+FromSeq = Annotated[
+    int, QueryParameter(ge=0, le=SEQ_MAX, description="Where the page begins: `next` of the page before.")
+]
+Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT, description="Most rows of the answer.")]
 Json = dict[str, Any]
 
 
@@ -83,6 +87,7 @@ class Views:
         self.source = HomeTapes(home)
         self._connection = open_database(home / "views" / "serve.duckdb")
         self._follower = Follower(self._connection.cursor(), self.source)
+        self._refreshing = threading.Lock()
         self._refreshed_s = time.monotonic()
         self.tapes_known = 0
 
@@ -97,13 +102,14 @@ class Views:
 
     def refresh(self) -> None:
         """One look at the tapes; blocking."""
-        before = dict(self._follower.problems)
-        self._follower.refresh()
-        for tape, problem in self._follower.problems.items():
-            if before.get(tape) != problem:
-                log.warning("%s: %s", tape, problem)
-        self.tapes_known = len(self.source.tapes())
-        self._refreshed_s = time.monotonic()
+        with self._refreshing:
+            before = dict(self._follower.problems)
+            self._follower.refresh()
+            for tape, problem in self._follower.problems.items():
+                if before.get(tape) != problem:
+                    log.warning("%s: %s", tape, problem)
+            self.tapes_known = len(self.source.tapes())
+            self._refreshed_s = time.monotonic()
 
     @property
     def lag_s(self) -> float:
@@ -169,7 +175,7 @@ def get_runs(state: State) -> Json:
 
 
 @get("/api/runs/{run_id:path}", sync_to_thread=True)
-def get_run(state: State, run_id: str) -> Json:
+def get_run(state: State, run_id: FromPath[str]) -> Json:
     """Everything the read models say about a run, but its trades."""
     tape = run_id.lstrip("/")
     with state.views.cursor() as cursor:
@@ -212,13 +218,15 @@ def get_events(
     tape: Tape,
     from_seq: FromSeq = 0,
     limit: Limit = 100,
-    kind: Annotated[Kind | None, Parameter(query="kind", schema_extra={"type": "string"})] = None,
+    kind: Annotated[str | None, QueryParameter(description="Only events of this kind, such as ORDER_FILLED.")] = None,
 ) -> Json:
     """Events as they are on the tape; a page may hold fewer than `limit` and still have a `next`."""
+    if kind is not None and kind not in Kind.__members__:
+        raise ValidationException(f"no kind {kind!r}: it is one of {', '.join(Kind.__members__)}")
     items: list[Json] = []
     looked = 0
     for rows, notes in state.views.source.rows(state.views.folder_of(tape), from_seq):
-        wanted = np.flatnonzero(rows["kind"] == kind) if kind is not None else np.arange(len(rows))
+        wanted = np.flatnonzero(rows["kind"] == Kind[kind]) if kind is not None else np.arange(len(rows))
         for place in wanted.tolist():
             seq = int(rows["seq"][place])
             if len(items) == limit:
@@ -263,8 +271,6 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
     else:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         status, detail = 500, "the server failed: its log says more"
-    from http import HTTPStatus
-
     body |= {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return Response(body, status_code=status, media_type="application/problem+json", headers=headers)
 
@@ -285,35 +291,37 @@ def version() -> str:
 
 @asynccontextmanager
 async def _following(app: Litestar) -> AsyncIterator[None]:
-    """Follow the tapes while the server runs; the first look is over before it answers."""
+    """Follow the tapes while the server runs."""
     views: Views = app.state.views
-    await asyncio.to_thread(views.refresh)
+    stopping = asyncio.Event()
 
     async def follow() -> None:
-        while True:
-            await asyncio.sleep(INTERVAL_S)
+        while not stopping.is_set():
             try:
                 await asyncio.to_thread(views.refresh)
             except (duckdb.Error, OSError) as error:
                 log.error("the tapes could not be followed: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), INTERVAL_S)
 
     task = asyncio.create_task(follow())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        stopping.set()  # not cancelled: a look that is under way ends before its database closes
+        await task
         views.close()
 
 
 def make_app(home: Path, settings: Settings) -> Litestar:
     """The application over the tapes of `home`. Raises ConfigError when its secret or database cannot be used."""
+    key = load_key(home)
     scheme = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description="`onetape token` makes one")
     return Litestar(
         [health, get_runs, get_run, get_positions, get_orders, get_trades, get_events],
         state=State({"views": Views(home), "settings": settings}),
         lifespan=[_following],
-        middleware=[BearerAuth(load_key(home))],
+        middleware=[BearerAuth(key)],
         exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
         before_send=[_add_headers],
         openapi_config=OpenAPIConfig(

@@ -7,6 +7,7 @@ from adapters.market.instruments import Registry
 from adapters.market.tape import list_tapes
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.reader import config_of, is_sealed, list_account_folders, list_run_folders, read_manifest, read_rows
+from projections.migrate import migrate
 from projections.projector import Projector
 from projections.summary import run_report
 
@@ -26,6 +27,7 @@ def project(folder: Path) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     connection = duckdb.connect(":memory:")
+    migrate(connection)
     projector = Projector(connection, folder.name)
     for rows, notes in read_rows(folder):
         projector.apply(rows, notes)

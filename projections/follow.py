@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 
 from kernel.errors import OnetapeError
+from kernel.schema import join_rows
 from projections.projector import Projector
 from projections.tables import drop_tape
 
@@ -73,20 +74,23 @@ class Follower:
 
     def _forget_other(self, name: str, folder: Path) -> None:
         """Drop the read models when the tape of this name begins otherwise: it was deleted and begun anew."""
-        run = self._connection.execute(
-            "SELECT seq, ts, config FROM runs WHERE tape = ? ORDER BY seq", [name]
-        ).fetchone()
+        sql = "SELECT seq, ts, config FROM runs WHERE tape = ? ORDER BY seq"
+        run = self._connection.execute(sql, [name]).fetchone()
         if run is None:
             return
-        rows, notes = next(iter(self._source.rows(folder, 0)), (np.zeros(0), {}))
-        if not len(rows) or run != (int(rows["seq"][0]), int(rows["ts_event"][0]), notes.get(int(rows["seq"][0]))):
-            drop_tape(self._connection, name)
+        for rows, notes in self._source.rows(folder, 0):
+            seq = int(rows["seq"][0])
+            if run == (seq, int(rows["ts_event"][0]), notes.get(seq)):
+                return
+            break
+        drop_tape(self._connection, name)
 
     def _forget(self, name: str) -> None:
         drop_tape(self._connection, name)
         self._checked.discard(name)
-        for memory in (self._projectors, self._stamps, self.problems):
-            memory.pop(name, None)  # type: ignore[attr-defined]
+        self._projectors.pop(name, None)
+        self._stamps.pop(name, None)
+        self.problems.pop(name, None)
 
 
 def _larger(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -99,7 +103,7 @@ def _larger(batches: Iterator[Batch]) -> Iterator[Batch]:
         texts |= notes
         count += len(rows)
         if count >= BATCH_ROWS:
-            yield np.concatenate(waiting), texts
+            yield join_rows(waiting), texts
             waiting, texts, count = [], {}, 0
     if waiting:
-        yield np.concatenate(waiting), texts
+        yield join_rows(waiting), texts

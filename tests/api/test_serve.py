@@ -9,7 +9,6 @@ import time
 
 import duckdb
 import jwt
-import numpy as np
 import pytest
 from litestar.testing import TestClient
 
@@ -19,6 +18,7 @@ from api import serve
 from api.auth import TokenRefused, check_token, key_path, load_key, make_token
 from kernel.codes import Kind
 from kernel.errors import ConfigError
+from kernel.schema import join_rows
 from tests.projections.handmade import BUY, SELL, HandTape
 
 TAPE = "accounts/main"
@@ -362,4 +362,4 @@ def test_it_listens_only_where_allowed(tmp_path, monkeypatch):
 def test_rows_of_a_tape_are_whole_records(home):
     """What the reader gives is what was written: the tests above stand on it."""
     read = [rows for rows, _ in serve.HomeTapes(home).rows(home / "runs" / "r-1", 0)]
-    assert np.concatenate(read).tobytes() == hand_tape(5).rows().tobytes()
+    assert join_rows(read).tobytes() == hand_tape(5).rows().tobytes()

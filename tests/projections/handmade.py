@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from kernel.codes import Kind, Origin, Reason, Side, Status
-from kernel.schema import events
+from kernel.schema import events, join_rows
 from tests.projections.recording import LIMITS, START
 
 SYMBOLS, STRATEGIES = ("ALPHA", "BETA"), ("one", "two", "two")
@@ -81,7 +81,7 @@ class HandTape:
         return self.fill(self.submit(strategy, instrument, side, qty), qty, px, fee)
 
     def rows(self):
-        return np.concatenate(self.made)
+        return join_rows(self.made)
 
     def wander(self, steps):
         """Anything that may happen, `steps` times."""

@@ -7,7 +7,7 @@ import numpy as np
 from adapters.strategies.load import load_strategy
 from kernel.codes import Kind
 from kernel.engine import Engine
-from kernel.schema import events
+from kernel.schema import events, join_rows
 from kernel.state import Capacity, Rules
 
 MINUTE = 60 * 10**9
@@ -77,7 +77,7 @@ def with_actions(bars, at, kind, instrument, **fields):
     row["ts_event"] = row["ts_init"] = bars["ts_open"][at]
     for name, value in fields.items():
         row[name] = value
-    return np.concatenate([bars[:at], row, bars[at:]])
+    return join_rows([bars[:at], row, bars[at:]])
 
 
 def run(settings, programs, inputs, capacity=()):
@@ -88,7 +88,7 @@ def run(settings, programs, inputs, capacity=()):
         Capacity(**{**settings["capacity"], "batch": 4096}), rules, settings["limits"], instruments, programs
     )
     last = inputs["ts_init"][-1] if len(inputs) else START
-    fed = np.concatenate([control(Kind.RUN_STARTED, START), inputs, control(Kind.RUN_ENDED, last)])
+    fed = join_rows([control(Kind.RUN_STARTED, START), inputs, control(Kind.RUN_ENDED, last)])
     kept = []
     for start in range(0, len(fed), 4096):
         part = fed[start : start + 4096]
@@ -98,7 +98,7 @@ def run(settings, programs, inputs, capacity=()):
             step = engine.run(taken, len(part) - taken)
             kept += [engine.inputs[taken : taken + step].copy(), engine.outputs.copy()]
             taken += step
-    rows = np.concatenate(kept)
+    rows = join_rows(kept)
     rows = rows[np.argsort(rows["seq"], kind="stable")]
     return rows, {1: json.dumps(settings, sort_keys=True)}, engine
 
