@@ -1,6 +1,7 @@
 """`onetape backtest`: market tapes through the kernel onto a run's own tape, sealed at the end."""
 
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -115,6 +116,7 @@ def _run(
             "summary": summarise(engine, writer.rows),
             "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
             "faults": explain_faults(engine, strategies),
+            "marks": {row["symbol"]: int(engine.state.markets["mark"][row["number"]]) for row in config["instruments"]},
             "timing": _timing(started, loop, tape.bars),
         }
         manifest = writer.finish(about)
@@ -128,7 +130,18 @@ def _timing(started: float, loop: float, bars: int) -> dict[str, float]:
         "seconds": round(seconds, 4),
         "loop_seconds": round(loop, 4),
         "bars_per_second": round(bars / max(seconds, 1e-9)),
+        "peak_memory_mb": round(peak_memory_mb(), 1),
     }
+
+
+def peak_memory_mb() -> float:
+    """Most memory this process has held, MB; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def summarise(engine: Engine, stored: int) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class HomeTapes:
         return [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in about]
 
     def rows(self, folder: Path, from_seq: int) -> Iterator[Batch]:
-        return iter(read_rows(folder, from_seq)) if any(folder.iterdir()) else iter(())
+        with suppress(NotFound):  # a folder whose first frame is still to come
+            yield from read_rows(folder, from_seq)
 
 
 class Views:
@@ -348,4 +349,5 @@ def serve(home: Path, settings: Settings) -> None:
     except ValueError as error:
         raise ConfigError(f"serve.host {error}") from None
     app = make_app(home, settings)
-    uvicorn.run(app, host=settings.serve.host, port=settings.serve.port, server_header=False, log_level="warning")
+    host, port = settings.serve.host, settings.serve.port
+    uvicorn.run(app, host=host, port=port, server_header=False, access_log=False, log_level="info")

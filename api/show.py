@@ -14,14 +14,6 @@ from projections.summary import run_report
 if TYPE_CHECKING:
     import duckdb
 
-ASSUMPTIONS = [
-    "Fills are simulated: market orders at the next bar's open, stops at their trigger or the open beyond it, limits "
-    "only when the bar trades through their price. Volume is not looked at.",
-    "Fees follow the rule named in the settings. Splits and dividends are booked as they happened; prices strategies "
-    "see are adjusted for the splits known by then.",
-]
-
-
 def project(folder: Path) -> "duckdb.DuckDBPyConnection":
     """An in-memory DuckDB with the read models of one tape."""
     import duckdb
@@ -36,21 +28,14 @@ def project(folder: Path) -> "duckdb.DuckDBPyConnection":
 
 def report_data(folder: Path) -> dict[str, Any]:
     """Everything the report shows."""
-    data = run_report(project(folder), folder.name)
     config = config_of(folder)
     manifest = read_manifest(folder) if is_sealed(folder) else _growing(folder)
+    data = run_report(project(folder), folder.name, manifest.get("marks"))
     timing = manifest.get("timing", {})
     data |= {
         "run_id": folder.name,
-        "title": ", ".join(row["name"] for row in config["strategies"]),
         "seconds": timing.get("seconds"),
         "bars_per_second": timing.get("bars_per_second"),
-        "assumptions": ASSUMPTIONS,
-        "settings": _settings(config),
-        "strategies": [
-            {"name": s["name"], "source": s["origin"], "hash": s["code_hash"], "params": s["params"]}
-            for s in config["strategies"]
-        ],
         "inputs": [
             {"tape": tape["name"], "bars": data["bars"] if len(config["selection"]["tapes"]) == 1 else 0,
              "digest": tape["content_digest"]}
@@ -66,8 +51,6 @@ def report_data(folder: Path) -> dict[str, Any]:
     texts = manifest.get("faults", [])
     for fault, text in zip(data["faults"], texts, strict=False):
         fault["text"] = text
-    if "summary" in manifest:
-        data["bars"], data["events"] = manifest["summary"]["bars"], manifest["summary"]["events"]
     return data
 
 
@@ -77,12 +60,6 @@ def _growing(folder: Path) -> dict[str, Any]:
         tape.add(rows, notes)
         decisions.add(rows)
     return {"tape_digest": tape.hex(), "decision_digest": decisions.hex()}
-
-
-def _settings(config: dict[str, Any]) -> dict[str, str]:
-    flat = {"fees": config["fees"], "seed": str(config["seed"])}
-    flat |= {f"limits.{name}": f"{value:,}" for name, value in config["limits"].items()}
-    return flat | {f"capacity.{name}": f"{value:,}" for name, value in config["capacity"].items()}
 
 
 def print_run(home: Path, folder: Path) -> None:

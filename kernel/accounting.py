@@ -76,8 +76,8 @@ def apply_fill(s, strategy, instrument, side, qty, px, fee):
 
 
 @jit_call
-def apply_split(s, instrument, numerator, denominator):
-    """Turn `denominator` old shares into `numerator` new ones; a fraction of a share is paid out at the new mark.
+def apply_split(s, instrument, numerator, denominator, settle_px):
+    """Turn `denominator` old shares into `numerator` new ones; fractions are paid out at `settle_px`, the old mark.
 
     The mark is scaled the same way, rounded down, so that the value before the first bar of the new shares is close.
     """
@@ -89,11 +89,12 @@ def apply_split(s, instrument, numerator, denominator):
         if p.qty == 0:
             continue
         locked, cost, held = collateral_of(p), p.cost, p.qty
+        assert fits_product(held, numerator), "a split makes more shares than a position holds"
         p.qty = mul_div(held, numerator, denominator, DOWN)
         rest = held * numerator - p.qty * denominator  # fractional shares, in 1/denominator
         if rest != 0:
             part = mul_div(p.cost, rest, held * numerator, HALF_EVEN)
-            paid = mul_div(mark, rest, denominator, HALF_EVEN)
+            paid = mul_div(settle_px, rest, numerator, HALF_EVEN)
             p.cost -= part
             p.realized += paid - part
             book(s, strategy).realized += paid - part

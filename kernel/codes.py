@@ -2,6 +2,10 @@
 
 from enum import IntEnum
 
+import numpy as np
+
+code = np.int64  # constants of the kernel are of this type: numba compiles a helper once, not once a literal value
+
 
 class Kind(IntEnum):
     """What an event says. Market 1-31, control 32-63, orders 64-95, notices of the kernel 96-127."""

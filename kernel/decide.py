@@ -3,7 +3,7 @@
 Each intent is folded in before the next strategy is asked, so cash is reserved in (strategy, instrument) order.
 """
 
-from kernel.codes import Kind, OrderType, Reason, Status
+from kernel.codes import Kind, OrderType, Reason, Status, code
 from kernel.events import KERNEL, VENUE_SIM, copy_terms, draft, emit, report
 from kernel.evolve import RUNNING
 from kernel.jit import call_program, jit, jit_call
@@ -27,14 +27,14 @@ from kernel.tables import (
 )
 from kernel.units import SCALE, to_units
 
-SIGNAL, SUBMITTED, DENIED = int(Kind.SIGNAL), int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_DENIED)
-ACCEPTED, CANCELED = int(Kind.ORDER_ACCEPTED), int(Kind.ORDER_CANCELED)
-CANCEL_SUBMITTED, FAULT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.STRATEGY_FAULT)
-MARKET = int(OrderType.MARKET)
-ST_SUBMITTED, ST_DENIED, ST_ACCEPTED = int(Status.SUBMITTED), int(Status.DENIED), int(Status.ACCEPTED)
-ST_PENDING_CANCEL, ST_CANCELED = int(Status.PENDING_CANCEL), int(Status.CANCELED)
-NONE, REQUESTED, EXCEPTION = int(Reason.NONE), int(Reason.REQUESTED), int(Reason.EXCEPTION)
-TOO_MANY_SIGNALS, STRATEGY_STOPPED = int(Reason.TOO_MANY_SIGNALS), int(Reason.STRATEGY_STOPPED)
+SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
+ACCEPTED, CANCELED = code(Kind.ORDER_ACCEPTED), code(Kind.ORDER_CANCELED)
+CANCEL_SUBMITTED, FAULT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.STRATEGY_FAULT)
+MARKET = code(OrderType.MARKET)
+ST_SUBMITTED, ST_DENIED, ST_ACCEPTED = code(Status.SUBMITTED), code(Status.DENIED), code(Status.ACCEPTED)
+ST_PENDING_CANCEL, ST_CANCELED = code(Status.PENDING_CANCEL), code(Status.CANCELED)
+NONE, REQUESTED, EXCEPTION = code(Reason.NONE), code(Reason.REQUESTED), code(Reason.EXCEPTION)
+TOO_MANY_SIGNALS, STRATEGY_STOPPED = code(Reason.TOO_MANY_SIGNALS), code(Reason.STRATEGY_STOPPED)
 
 
 @jit

@@ -1,11 +1,11 @@
 """Drafting the kernel's own events into `out`."""
 
-from kernel.codes import Origin
+from kernel.codes import Origin, code
 from kernel.evolve import evolve
 from kernel.jit import jit, jit_call
 from kernel.tables import account, output
 
-KERNEL, VENUE_SIM = int(Origin.KERNEL), int(Origin.VENUE_SIM)
+KERNEL, VENUE_SIM = code(Origin.KERNEL), code(Origin.VENUE_SIM)
 
 
 @jit

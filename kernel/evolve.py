@@ -4,27 +4,27 @@ Folding a recorded tape and running the step go through here alike, which is why
 """
 
 from kernel.accounting import apply_dividend, apply_fill, apply_split, revalue
-from kernel.codes import Flag, Kind, Origin, Reason, Status
+from kernel.codes import Flag, Kind, Origin, Reason, Status, code
 from kernel.jit import jit, jit_call
 from kernel.lifecycle import TRANSITION
 from kernel.orders import count_working, find_slot, free_slot, open_slot
 from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
 from kernel.units import DOWN, MONEY_MAX, PX_MAX, QTY_MAX, fits_product, mul_div
 
-BAR, SPLIT, DIVIDEND = int(Kind.BAR), int(Kind.SPLIT), int(Kind.DIVIDEND)
-SIGNAL, SUBMITTED, DENIED = int(Kind.SIGNAL), int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_DENIED)
-CANCEL_SUBMITTED, TRIGGERED = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_TRIGGERED)
-FILLED, RESTATED = int(Kind.ORDER_FILLED), int(Kind.ORDER_RESTATED)
+BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
+SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
+CANCEL_SUBMITTED, TRIGGERED = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_TRIGGERED)
+FILLED, RESTATED = code(Kind.ORDER_FILLED), code(Kind.ORDER_RESTATED)
 FIRST_REPORT, LAST_REPORT = CANCEL_SUBMITTED, RESTATED  # kinds that speak about a working order
-LIMIT_CHANGED, CASH_ADJUSTED = int(Kind.LIMIT_CHANGED), int(Kind.CASH_ADJUSTED)
-TRADING_STATE_CHANGED = int(Kind.TRADING_STATE_CHANGED)
-PAUSED, RESUMED, FAULT = int(Kind.STRATEGY_PAUSED), int(Kind.STRATEGY_RESUMED), int(Kind.STRATEGY_FAULT)
-EQUITY = int(Kind.EQUITY)
-EXTERNAL, WARM_UP = int(Origin.EXTERNAL), int(Flag.WARM_UP)
-NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = int(Reason.NONE), int(Reason.ILLEGAL_MOVE), int(Reason.UNKNOWN_ORDER)
-OVERFILL, OVERFLOW, UNKNOWN_INSTRUMENT = int(Reason.OVERFILL), int(Reason.OVERFLOW), int(Reason.UNKNOWN_INSTRUMENT)
-ST_PARTIAL, ST_FILLED, ST_ILLEGAL = int(Status.PARTIALLY_FILLED), int(Status.FILLED), int(Status.ILLEGAL)
-ST_CANCELED, ST_REJECTED, ST_EXPIRED = int(Status.CANCELED), int(Status.REJECTED), int(Status.EXPIRED)
+LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
+TRADING_STATE_CHANGED = code(Kind.TRADING_STATE_CHANGED)
+PAUSED, RESUMED, FAULT = code(Kind.STRATEGY_PAUSED), code(Kind.STRATEGY_RESUMED), code(Kind.STRATEGY_FAULT)
+EQUITY = code(Kind.EQUITY)
+EXTERNAL, WARM_UP = code(Origin.EXTERNAL), code(Flag.WARM_UP)
+NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = code(Reason.NONE), code(Reason.ILLEGAL_MOVE), code(Reason.UNKNOWN_ORDER)
+OVERFILL, OVERFLOW, UNKNOWN_INSTRUMENT = code(Reason.OVERFILL), code(Reason.OVERFLOW), code(Reason.UNKNOWN_INSTRUMENT)
+ST_PARTIAL, ST_FILLED, ST_ILLEGAL = code(Status.PARTIALLY_FILLED), code(Status.FILLED), code(Status.ILLEGAL)
+ST_CANCELED, ST_REJECTED, ST_EXPIRED = code(Status.CANCELED), code(Status.REJECTED), code(Status.EXPIRED)
 RUNNING, ON_PAUSE, FAILED = 0, 1, 2  # book.stopped
 
 
@@ -85,7 +85,7 @@ def fold_other(s, e):
             a.equity_due = (e.ts_init // interval + 1) * interval
     elif kind == SPLIT:
         if refusal(s, e) == NONE:
-            apply_split(s, e.instrument, e.numerator, e.denominator)
+            apply_split(s, e.instrument, e.numerator, e.denominator, e.settle_px)
     elif kind == DIVIDEND:
         if refusal(s, e) == NONE:
             apply_dividend(s, e.instrument, e.amount)

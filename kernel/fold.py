@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kernel.codes import Kind
+from kernel.codes import Kind, code
 from kernel.evolve import evolve, open_slice
 from kernel.jit import jit, jit_entry, record_view
 from kernel.state import Capacity, Rules, new_state, packed_record, tables_of
@@ -21,7 +21,7 @@ TRACE = packed_record(  # one an ORDER_FILLED: what it did to its position
     ("realized", "i8"),  # by this fill, before fees
     ("cash_after", "i8"),
 )
-BAR, FILLED = int(Kind.BAR), int(Kind.ORDER_FILLED)
+BAR, FILLED = code(Kind.BAR), code(Kind.ORDER_FILLED)
 _trace_at = record_view(TRACE)
 _TRACE = TRACE.itemsize
 

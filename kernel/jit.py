@@ -118,7 +118,17 @@ else:
     def jit(f: Callable) -> Callable:
         return f
 
-    jit_call = jit_entry = jit_user = jit_program = jit
+    jit_call = jit_entry = jit_user = jit
+
+    def jit_program(f: Callable) -> Callable:
+        """numpy's numbers divide by zero without a word; compiled strategy code raises, so this must, too."""
+
+        def program(memory: int, frame: int) -> int:
+            with np.errstate(divide="raise", invalid="raise", over="ignore"):
+                return f(memory, frame)
+
+        return program
+
     _PROGRAMS: list[Callable] = []
 
     def record_view(dtype: np.dtype) -> Callable:

@@ -5,19 +5,19 @@ already resting; when the last one is in, marks and equity are taken once, fills
 (strategy, instrument) order.
 """
 
-from kernel.codes import Flag, Kind, Origin, Reason
+from kernel.codes import Flag, Kind, Origin, Reason, code
 from kernel.decide import call_on_bar, call_on_fill
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, jit_entry
 from kernel.state import INTENTS
-from kernel.tables import account, equity_of, input_event, rules, tables_at, touched
+from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
 from kernel.venue import match, restate_orders
 
-BAR, SPLIT, DIVIDEND = int(Kind.BAR), int(Kind.SPLIT), int(Kind.DIVIDEND)
-FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
-EQUITY, ANOMALY, RUN_ENDED = int(Kind.EQUITY), int(Kind.ANOMALY), int(Kind.RUN_ENDED)
-SLICE_END, NONE, EXTERNAL = int(Flag.SLICE_END), int(Reason.NONE), int(Origin.EXTERNAL)
+BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
+FIRST_REPORT, LAST_REPORT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_RESTATED)
+EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
+SLICE_END, NONE, EXTERNAL = code(Flag.SLICE_END), code(Reason.NONE), code(Origin.EXTERNAL)
 
 
 @jit
@@ -119,7 +119,9 @@ def take_other(s, e):
             notice.reason = reason
             emit(s, notice)
             return
-    if e.kind == RUN_ENDED:
+    if e.kind == SPLIT:
+        e.settle_px = market(s, e.instrument).mark
+    elif e.kind == RUN_ENDED:
         close_slice(s)
     evolve(s, e)
     if e.kind == SPLIT and rules(s).simulate != 0:

@@ -3,11 +3,11 @@
 A linear scan of 1,024 slots costs ten times the rest of the step; a chain costs what is working.
 """
 
-from kernel.codes import Side
+from kernel.codes import Side, code
 from kernel.jit import jit, jit_call
 from kernel.tables import account, book, market, order, position, rules
 
-_BUY = int(Side.BUY)
+_BUY = code(Side.BUY)
 
 
 @jit_call

@@ -1,23 +1,23 @@
 """Pre-trade checks: every signal passes here, and only what passes becomes an order."""
 
 from kernel.accounting import fee_of
-from kernel.codes import OrderType, Reason, Side, TimeInForce, TradingState
+from kernel.codes import OrderType, Reason, Side, TimeInForce, TradingState, code
 from kernel.jit import jit, jit_call
 from kernel.tables import account, book, free_cash, instrument_row, limits, market, position, rules
 from kernel.units import PX_MAX, QTY_MAX, UP, fits_product, mul_div
 
-MARKET, LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
-STOP_MARKET, STOP_LIMIT = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT)
-BUY, SELL, GTC, IOC = int(Side.BUY), int(Side.SELL), int(TimeInForce.GTC), int(TimeInForce.IOC)
-HALTED, REDUCING = int(TradingState.HALTED), int(TradingState.REDUCING)
-NONE, QTY_NOT_POSITIVE, QTY_OVER_LIMIT = int(Reason.NONE), int(Reason.QTY_NOT_POSITIVE), int(Reason.QTY_OVER_LIMIT)
-QTY_OFF_LOT, NOTIONAL_OVER_LIMIT, CASH = int(Reason.QTY_OFF_LOT), int(Reason.NOTIONAL_OVER_LIMIT), int(Reason.CASH)
-SHORT_NOT_ALLOWED, POSITION_OVER_LIMIT = int(Reason.SHORT_NOT_ALLOWED), int(Reason.POSITION_OVER_LIMIT)
-PRICE_NOT_POSITIVE, NO_MARK = int(Reason.PRICE_NOT_POSITIVE), int(Reason.NO_MARK)
-ORDER_TABLE_FULL, OVERFLOW = int(Reason.ORDER_TABLE_FULL), int(Reason.OVERFLOW)
-TRADING_HALTED, TRADING_REDUCING = int(Reason.TRADING_HALTED), int(Reason.TRADING_REDUCING)
-STRATEGY_STOPPED, UNKNOWN_INSTRUMENT = int(Reason.STRATEGY_STOPPED), int(Reason.UNKNOWN_INSTRUMENT)
-UNKNOWN_ORDER_TYPE = int(Reason.UNKNOWN_ORDER_TYPE)
+MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
+STOP_MARKET, STOP_LIMIT = code(OrderType.STOP_MARKET), code(OrderType.STOP_LIMIT)
+BUY, SELL, GTC, IOC = code(Side.BUY), code(Side.SELL), code(TimeInForce.GTC), code(TimeInForce.IOC)
+HALTED, REDUCING = code(TradingState.HALTED), code(TradingState.REDUCING)
+NONE, QTY_NOT_POSITIVE, QTY_OVER_LIMIT = code(Reason.NONE), code(Reason.QTY_NOT_POSITIVE), code(Reason.QTY_OVER_LIMIT)
+QTY_OFF_LOT, NOTIONAL_OVER_LIMIT, CASH = code(Reason.QTY_OFF_LOT), code(Reason.NOTIONAL_OVER_LIMIT), code(Reason.CASH)
+SHORT_NOT_ALLOWED, POSITION_OVER_LIMIT = code(Reason.SHORT_NOT_ALLOWED), code(Reason.POSITION_OVER_LIMIT)
+PRICE_NOT_POSITIVE, NO_MARK = code(Reason.PRICE_NOT_POSITIVE), code(Reason.NO_MARK)
+ORDER_TABLE_FULL, OVERFLOW = code(Reason.ORDER_TABLE_FULL), code(Reason.OVERFLOW)
+TRADING_HALTED, TRADING_REDUCING = code(Reason.TRADING_HALTED), code(Reason.TRADING_REDUCING)
+STRATEGY_STOPPED, UNKNOWN_INSTRUMENT = code(Reason.STRATEGY_STOPPED), code(Reason.UNKNOWN_INSTRUMENT)
+UNKNOWN_ORDER_TYPE = code(Reason.UNKNOWN_ORDER_TYPE)
 BPS = 10_000
 
 

@@ -95,7 +95,11 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "split",
         (Kind.SPLIT,),
-        (("numerator", NUMBER), ("denominator", NUMBER)),  # new shares : old shares
+        (
+            ("numerator", NUMBER),  # new shares ...
+            ("denominator", NUMBER),  # ... for this many old ones
+            ("settle_px", PRICE),  # mark before the split, at which fractions are paid; the kernel fills it in
+        ),
     ),
     Family("dividend", (Kind.DIVIDEND,), (("amount", PRICE),)),  # per share, in price units
     Family(

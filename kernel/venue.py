@@ -13,19 +13,19 @@ An order meets a bar only if it was submitted by the time the bar opened. Within
 """
 
 from kernel.accounting import fee_of
-from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce
+from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce, code
 from kernel.events import VENUE_SIM, emit, report
 from kernel.jit import jit, jit_call
 from kernel.tables import instrument_row, market, order
 from kernel.units import DOWN, HALF_UP, PX_MAX, QTY_MAX, mul_div
 
-MARKET, LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
-STOP_MARKET, STOP_LIMIT = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT)
-BUY, IOC = int(Side.BUY), int(TimeInForce.IOC)
-FILLED, TRIGGERED, CANCELED = int(Kind.ORDER_FILLED), int(Kind.ORDER_TRIGGERED), int(Kind.ORDER_CANCELED)
-RESTATED = int(Kind.ORDER_RESTATED)
-ST_FILLED, ST_TRIGGERED, ST_CANCELED = int(Status.FILLED), int(Status.TRIGGERED), int(Status.CANCELED)
-NOT_FILLED_AT_ONCE, SPLIT_LEFT_NOTHING = int(Reason.NOT_FILLED_AT_ONCE), int(Reason.SPLIT_LEFT_NOTHING)
+MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
+STOP_MARKET, STOP_LIMIT = code(OrderType.STOP_MARKET), code(OrderType.STOP_LIMIT)
+BUY, IOC = code(Side.BUY), code(TimeInForce.IOC)
+FILLED, TRIGGERED, CANCELED = code(Kind.ORDER_FILLED), code(Kind.ORDER_TRIGGERED), code(Kind.ORDER_CANCELED)
+RESTATED = code(Kind.ORDER_RESTATED)
+ST_FILLED, ST_TRIGGERED, ST_CANCELED = code(Status.FILLED), code(Status.TRIGGERED), code(Status.CANCELED)
+NOT_FILLED_AT_ONCE, SPLIT_LEFT_NOTHING = code(Reason.NOT_FILLED_AT_ONCE), code(Reason.SPLIT_LEFT_NOTHING)
 MARKETS, STOPS, LIMITS = 0, 1, 2  # the passes over a bar, in order
 
 

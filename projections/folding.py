@@ -10,6 +10,7 @@ import numpy as np
 
 from kernel.codes import Kind, Origin, Status
 from kernel.fold import TRACE, Fold
+from kernel.schema import join_rows, take_rows
 
 FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
 FILLED, SPLIT = int(Kind.ORDER_FILLED), int(Kind.SPLIT)
@@ -44,7 +45,7 @@ class Folded(NamedTuple):
 
 def fold_batch(fold: Fold, rows: np.ndarray) -> Folded:
     """Fold EVENT rows in and say what they did."""
-    rows = rows.copy()
+    rows = join_rows([rows])  # a copy
     kept = np.ones(len(rows), bool)
     kinds = rows["kind"]
     reported = (kinds >= FIRST_REPORT) & (kinds <= LAST_REPORT) & (rows["origin"] == Origin.EXTERNAL)
@@ -60,11 +61,17 @@ def fold_batch(fold: Fold, rows: np.ndarray) -> Folded:
             if trace is not None:
                 traces.append(trace)
     traces.append(fold.add(rows[start:]))
-    rows = rows if kept.all() else rows[kept]
-    fills = rows[rows["kind"] == FILLED]
+    rows = rows if kept.all() else take_rows(rows, np.flatnonzero(kept))
+    fills = rows_of(rows, FILLED)
     every = np.concatenate(traces)
     assert np.array_equal(fills["seq"], every["seq"]), "each accepted fill has one trace"
     return Folded(rows, fills, every, splits)
+
+
+def rows_of(rows: np.ndarray, first: int, last: int = 0) -> np.ndarray:
+    """The rows of one kind, or of kinds `first` to `last`."""
+    kinds = rows["kind"]
+    return take_rows(rows, np.flatnonzero((kinds >= first) & (kinds <= (last or first))))
 
 
 def _order(fold: Fold, order_id: int) -> np.ndarray:

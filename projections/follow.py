@@ -66,7 +66,7 @@ class Follower:
         projector = self._projectors.get(name) or Projector(self._connection, name)
         self._projectors[name] = projector
         folded = 0
-        for rows, notes in _larger(self._source.rows(folder, projector.last_seq + 1)):
+        for rows, notes in larger(self._source.rows(folder, projector.last_seq + 1)):
             folded += projector.apply(rows, notes)
         if projector.checkpoint.ended:  # its tables are given back; should it go on, they come from the checkpoint
             del self._projectors[name]
@@ -93,7 +93,7 @@ class Follower:
         self.problems.pop(name, None)
 
 
-def _larger(batches: Iterator[Batch]) -> Iterator[Batch]:
+def larger(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The same rows in batches of about BATCH_ROWS."""
     waiting: list[np.ndarray] = []
     texts: dict[int, str] = {}

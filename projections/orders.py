@@ -8,6 +8,7 @@ import numpy as np
 from kernel.codes import Kind
 from kernel.lifecycle import TERMINAL
 from projections.exact import checked, divide_half_up
+from projections.folding import rows_of
 from projections.names import ORDER_TYPE, REASON, SIDE, STATUS, TIF, RunConfig, label, texts
 from projections.tables import delete_ids, insert, records_of, with_nulls
 
@@ -78,12 +79,12 @@ class Orders:
 
     def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
         """Fold the order events of a batch in; `rows` hold no refused report."""
-        events = rows[(rows["kind"] >= SUBMITTED) & (rows["kind"] <= LAST_REPORT)]
+        events = rows_of(rows, SUBMITTED, LAST_REPORT)
         if not len(events):
             return
         ids = events["order_id"]
         known = np.isin(self._working["order_id"], ids)
-        table = np.concatenate([self._working[known], _begin(events[events["kind"] <= DENIED])])
+        table = np.concatenate([self._working[known], _begin(rows_of(events, SUBMITTED, DENIED))])
         place = np.searchsorted(table["order_id"], ids)
         assert np.array_equal(table["order_id"].take(place, mode="clip"), ids), "an order nobody submitted"
         _advance(table, events, place)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from kernel.codes import Kind, TradingState
 from kernel.fold import Fold
-from projections.folding import Folded
+from projections.folding import Folded, rows_of
 from projections.names import HOOK, ORDER_TYPE, REASON, SIDE, TIF, RunConfig, label, texts
 from projections.tables import Columns, insert, with_nulls
 
@@ -25,7 +25,7 @@ def add_rows(
     connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded, notes: Mapping[int, str]
 ) -> None:
     """Append what the batch says."""
-    rows, kinds = folded.rows, folded.rows["kind"]
+    rows = folded.rows
 
     def where(rows: np.ndarray) -> Columns:
         return {
@@ -35,12 +35,12 @@ def add_rows(
             "symbol": label(run.symbols, rows["instrument"]),
         }
 
-    insert(connection, "signals", tape, _signals(where, rows[kinds == Kind.SIGNAL]))
+    insert(connection, "signals", tape, _signals(where, rows_of(rows, Kind.SIGNAL)))
     insert(connection, "fills", tape, _fills(where, folded))
-    insert(connection, "equity", tape, _equity(rows[kinds == Kind.EQUITY]))
-    faults = rows[kinds == Kind.STRATEGY_FAULT]
+    insert(connection, "equity", tape, _equity(rows_of(rows, Kind.EQUITY)))
+    faults = rows_of(rows, Kind.STRATEGY_FAULT)
     insert(connection, "faults", tape, {**where(faults), "hook": label(HOOK, faults["code"]), **_why(faults, notes)})
-    odd = rows[kinds == Kind.ANOMALY]
+    odd = rows_of(rows, Kind.ANOMALY)
     insert(
         connection,
         "anomalies",
@@ -95,7 +95,7 @@ def save_positions(
     filled = fills["strategy"].astype(np.int64) * width + fills["instrument"]
     last = np.zeros(len(fold.state.positions), np.int64)
     np.maximum.at(last, filled, np.arange(1, len(fills) + 1))
-    actions = folded.rows[(folded.rows["kind"] == Kind.SPLIT) | (folded.rows["kind"] == Kind.DIVIDEND)]
+    actions = rows_of(folded.rows, Kind.SPLIT, Kind.DIVIDEND)
     acted = np.isin(np.arange(len(last)) % width, actions["instrument"])
     traded = fold.state.positions.view(np.int64).reshape(len(last), -1)[:, :5].any(axis=1)
     chosen = np.flatnonzero((fold.state.positions["qty"] != 0) | (last > 0) | (acted & traded))

@@ -4,11 +4,14 @@ Money is int in 1/10,000 of the currency, times are int ns UTC. A figure that is
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
@@ -46,7 +49,7 @@ class Figures:
     trades: TradeFigures
 
 
-def ratio(a, b):
+def ratio(a: float, b: float) -> float | None:
     """a / b as a float, or None where that is undefined or not finite."""
     if not b:
         return None
@@ -54,27 +57,28 @@ def ratio(a, b):
     return value if math.isfinite(value) else None
 
 
-def divide_half_up(a, b):
+def divide_half_up(a: int, b: int) -> int:
     """Integer a / b for b > 0, the nearest, a tie away from zero."""
     quotient = (2 * abs(a) + b) // (2 * b)
     return -quotient if a < 0 else quotient
 
 
-def local_times(ts, timezone):
+def local_times(ts: ArrayLike, timezone: str) -> np.ndarray:
     """Local wall times (datetime64[ns]) of ns UTC; zones change their offset on whole UTC hours."""
-    ts = np.asarray(ts, dtype=np.int64)
+    ns = np.asarray(ts, dtype=np.int64)
     zone = ZoneInfo(timezone)
-    hours, inverse = np.unique(ts // HOUR_NS, return_inverse=True)
+    hours, inverse = np.unique(ns // HOUR_NS, return_inverse=True)
     offsets = np.array([_offset_ns(int(hour), zone) for hour in hours], dtype=np.int64)
-    return (ts + offsets[inverse] if len(ts) else ts).astype("datetime64[ns]")
+    return (ns + offsets[inverse] if len(ns) else ns).astype("datetime64[ns]")
 
 
-def _offset_ns(hour, zone):
+def _offset_ns(hour: int, zone: ZoneInfo) -> int:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
-    return int(moment.astimezone(zone).utcoffset() / timedelta(microseconds=1)) * 1000
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
+    return int(offset / timedelta(microseconds=1)) * 1000
 
 
-def last_of_each(periods, values):
+def last_of_each(periods: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The periods (datetime64, ascending) without repeats, and the last value in each."""
     if not len(periods):
         return periods, values
@@ -82,13 +86,15 @@ def last_of_each(periods, values):
     return periods[ends], values[ends]
 
 
-def daily_equity(ts, equity, timezone):
+def daily_equity(ts: ArrayLike, equity: ArrayLike, timezone: str) -> tuple[np.ndarray, np.ndarray]:
     """(dates, the last equity of each local date)."""
     days = local_times(ts, timezone).astype("datetime64[D]")
     return last_of_each(days, np.asarray(equity, dtype=np.int64))
 
 
-def monthly_returns(ts, equity, timezone, opening):
+def monthly_returns(
+    ts: ArrayLike, equity: ArrayLike, timezone: str, opening: int
+) -> list[tuple[int, int, float | None]]:
     """[(year, month, return)]: last equity of the month over that of the month before, at first over `opening`."""
     months = local_times(ts, timezone).astype("datetime64[M]")
     rows, before = [], opening
@@ -99,38 +105,38 @@ def monthly_returns(ts, equity, timezone, opening):
     return rows
 
 
-def volatility_and_sharpe(daily):
+def volatility_and_sharpe(daily: ArrayLike) -> tuple[float | None, float | None]:
     """Annualised over 252 days from daily equities, risk-free rate 0, sample deviation; (None, None) below 30 days."""
-    daily = np.asarray(daily, dtype=np.float64)
-    if len(daily) < DAYS_LEAST or (daily <= 0).any():
+    values = np.asarray(daily, dtype=np.float64)
+    if len(values) < DAYS_LEAST or (values <= 0).any():
         return None, None
-    returns = daily[1:] / daily[:-1] - 1.0
+    returns = values[1:] / values[:-1] - 1.0
     deviation = float(returns.std(ddof=1))
     if not deviation > 1e-15:  # a flat account has no ratio
         return 0.0, None
     return deviation * math.sqrt(TRADING_DAYS), float(returns.mean()) / deviation * math.sqrt(TRADING_DAYS)
 
 
-def longest_drawdown_ns(ts, equity, peak):
+def longest_drawdown_ns(ts: ArrayLike, equity: ArrayLike, peak: ArrayLike) -> int | None:
     """The longest time from a peak until equity is back at it, or until the end; None without a drawdown."""
     below = np.asarray(equity, dtype=np.int64) < np.asarray(peak, dtype=np.int64)
     if not below.any():
         return None
-    ts = np.asarray(ts, dtype=np.int64)
+    times = np.asarray(ts, dtype=np.int64)
     edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False])).astype(np.int8)))
     starts, ends = edges[::2], edges[1::2]
-    spans = ts[np.minimum(ends, len(ts) - 1)] - ts[np.maximum(starts - 1, 0)]
+    spans = times[np.minimum(ends, len(times) - 1)] - times[np.maximum(starts - 1, 0)]
     return int(spans.max())
 
 
-def cagr(opening, final, span_ns):
+def cagr(opening: int, final: int, span_ns: int) -> float | None:
     """Yearly growth over the span; None up to one year, or when either end is not positive."""
     if span_ns <= YEAR_NS or opening <= 0 or final <= 0:
         return None
     return (final / opening) ** (YEAR_NS / span_ns) - 1.0
 
 
-def trade_figures(trades):
+def trade_figures(trades: Sequence[Mapping[str, Any]]) -> TradeFigures:
     """`trades` are dicts with `pnl` and `closed_ts` (None while open)."""
     closed = [trade["pnl"] for trade in trades if trade["closed_ts"] is not None]
     won = [pnl for pnl in closed if pnl > 0]
@@ -148,7 +154,7 @@ def trade_figures(trades):
     )
 
 
-def figures(data):
+def figures(data: Mapping[str, Any]) -> Figures:
     """All figures of a run given as the dict of `api/report.py`."""
     points, opening, final = data["equity"], data["cash"], data["final_equity"]
     _, daily = daily_equity(points["ts"], points["equity"], data["timezone"])

@@ -103,9 +103,9 @@ def _run_file(path: Path) -> tuple[ModuleType, list[Path]]:
     """Execute the file with its own folder importable; also the local files it imported, which its hash covers."""
     name = f"onetape_user_{files_hash([path])[:12]}"
     sys.path.insert(0, str(path.parent))
-    before = set(sys.modules)
     for module in [m for m in sys.modules.values() if _is_local(m, path.parent)]:
         del sys.modules[module.__name__]  # an edited neighbour must be read again
+    before = set(sys.modules)
     try:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
@@ -178,7 +178,7 @@ def _compile(definition: Definition, code_hash: str) -> Program:
 def _plain(definition: Definition, text: str) -> str:
     """The place in the user's own file out of a compiler message, and its first useful sentence."""
     name = definition.file.name
-    places = [int(n) for n in re.findall(rf'{re.escape(name)}"?[, (]+(?:line )?(\d+)', text)]
+    places = [int(n) for n in re.findall(rf'(?<![\w.-]){re.escape(name)}"?[, (]+(?:line )?(\d+)', text)]
     line = places[-1] if places else definition.line
     code = definition.file.read_text().splitlines()[line - 1].strip() if places else ""
     said = [part.strip() for part in text.splitlines() if part.strip()]

@@ -9,6 +9,8 @@ from adapters.tape.frame import HEADER_BYTES, MAGIC, TRAILER, ZERO, Header, body
 from kernel.errors import TapeCorrupt
 
 SUFFIX = ".segment"
+CHUNK = 1 << 20
+ZEROS = bytes(CHUNK)
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -58,9 +60,9 @@ class Scan:
                 raise TapeCorrupt(f"{self.folder}: segment {place + 1} is missing, {path.name} is there")
             with path.open("rb") as file:
                 yield from self._frames_of(path, file)
-                offset, rest = self._at, file.read()
-            if place + 1 < len(files) and segment_has_frames(files[place + 1]):
-                if any(rest):
+                offset, rest = self._at, written_rest(file)
+            if any(map(segment_is_written, files[place + 1 :])):
+                if rest:
                     raise self._damaged(path, offset)
             else:
                 self._finish(path, offset, rest)
@@ -102,10 +104,9 @@ class Scan:
         )
 
     def _finish(self, path: Path, offset: int, rest: bytes) -> None:
-        torn = len(rest.rstrip(b"\0"))
-        if torn and self._later_frame(rest[: torn + HEADER_BYTES]):
+        if rest and self._later_frame(rest + bytes(HEADER_BYTES)):
             raise self._damaged(path, offset)
-        self.end = End(self._last, path, offset, torn)
+        self.end = End(self._last, path, offset, len(rest))
 
     def _later_frame(self, rest: bytes) -> bool:
         """Whether a frame after the damaged one vouches for itself: it was written on top of what is now damaged."""
@@ -118,6 +119,18 @@ class Scan:
         return False
 
 
-def segment_has_frames(path: Path) -> bool:
+def segment_is_written(path: Path) -> bool:
+    """Whether a segment holds anything; one that was only reserved is all zeros."""
     with path.open("rb") as file:
-        return unpack_header(file.read(HEADER_BYTES)) is not None
+        return any(part != ZEROS[: len(part)] for part in iter(lambda: file.read(CHUNK), b""))
+
+
+def written_rest(file: BinaryIO) -> bytes:
+    """What follows in `file`, without the zeros of reserved space at its end; memory only for what is there."""
+    held, zeros = b"", 0
+    for part in iter(lambda: file.read(CHUNK), b""):
+        if part == ZEROS[: len(part)]:
+            zeros += len(part)
+        else:
+            held, zeros = held + bytes(zeros) + part, 0
+    return held.rstrip(b"\0")

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from adapters.tape.digest import TapeDigest
-from adapters.tape.files import reserve, sync_data, sync_folder, take_lock, write_at
+from adapters.tape.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
 from adapters.tape.frame import EVENTS, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
 from adapters.tape.scan import Scan, segment_path, segments
 from kernel.errors import TapeCorrupt, TapePoisoned
@@ -46,6 +46,7 @@ class TapeWriter:
         self._number = self._epoch = self._segment = self._offset = self._room = 0
         self._previous, self._marked = ZERO, 0
         self._dirty_since: float | None = None
+        self._synced_at = 0.0
         self._file = -1
         self._poison: OSError | None = None
         self._lock = take_lock(folder / LOCK)
@@ -82,7 +83,7 @@ class TapeWriter:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if torn:
             rest = path.read_bytes()[offset : offset + torn]
-            (self.folder / f"torn-{self._segment:08d}-{offset}.bin").write_bytes(rest)
+            write_whole(self.folder / f"torn-{self._segment:08d}-{offset}.bin", rest)
             os.ftruncate(self._file, offset)
         size = max(self._segment_bytes, offset)
         reserve(self._file, size)
@@ -110,16 +111,17 @@ class TapeWriter:
     def append_ref(self, body: bytes, last_seq: int) -> None:
         """Write a REF frame: inputs up to `last_seq` that are on other tapes. Durable on return."""
         self.tape_digest.add_ref(body)
+        last_seq = max(self.last_seq, last_seq)  # a frame's last_seq never goes back: readers stop at it
         self._frame(REF, body, (0, last_seq), 0)
-        self.last_seq = max(self.last_seq, last_seq)
+        self.last_seq = last_seq
         self.sync()
 
     def tick(self) -> None:
-        """Sync what has waited for `group_commit_s`, and move the watermark on once nothing else will."""
+        """Sync what has waited for `group_commit_s`; as long after the last sync, move the watermark on. Call it often."""
         if self._dirty_since is not None:
             if self._clock() - self._dirty_since >= self._group_commit_s:
                 self.sync()
-        elif self._marked < self.durable_seq:
+        elif self._marked < self.durable_seq and self._clock() - self._synced_at >= self._group_commit_s:
             self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
             self.sync()
             self._marked = self.durable_seq
@@ -133,6 +135,7 @@ class TapeWriter:
             self._fail(error)
         self.durable_seq = self.last_seq
         self._dirty_since = None
+        self._synced_at = self._clock()
 
     def _frame(self, kind: int, body: bytes, seqs: tuple[int, int], rows: int) -> None:
         self._guard()
@@ -142,7 +145,7 @@ class TapeWriter:
         )
         length = len(head) + len(body) + TRAILER.size
         try:
-            if length > self._room:
+            if length >= self._room:  # a byte stays free: readers take a full file for a clean, durable end
                 self._next_segment(length)
             written = write_at(self._file, [head, body, TRAILER.pack(length)], self._offset)
             if written != length:
@@ -157,13 +160,14 @@ class TapeWriter:
 
     def _next_segment(self, length: int) -> None:
         if self._file >= 0:
+            sync_data(self._file)  # before the cut, which tells readers that all of it is durable
             os.ftruncate(self._file, self._offset)
             sync_data(self._file)
             os.close(self._file)
         self._segment += 1
         path = segment_path(self.folder, self._segment)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        self._offset, self._room = 0, max(self._segment_bytes, length)
+        self._offset, self._room = 0, max(self._segment_bytes, length + 1)
         reserve(self._file, self._room)
         sync_folder(self.folder)
 
@@ -182,8 +186,9 @@ class TapeWriter:
         """Cut the reserved space off and give the lock back. Syncs, unless an error came before."""
         if self._file >= 0:
             if self._poison is None:
+                self.sync()  # before the cut, which tells readers that all of it is durable
                 os.ftruncate(self._file, self._offset)
-                self.sync()
+                sync_data(self._file)
             os.close(self._file)
             self._file = -1
         if self._lock >= 0:

@@ -134,6 +134,7 @@ def bad_tokens(home):
     yield from (("empty", ""), ("garbage", "x.y.z"), ("not ascii", "ü"), ("long", "a" * 5000))
 
 
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 def test_only_our_own_tokens_open(client, home):
     key = load_key(home)
     assert check_token(key, make_token(home, 1, "me")) == "me"
@@ -290,7 +291,8 @@ def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
         (bad / "00000001.segment").write_bytes(b"ONETAPE\x01 not a frame")
         (tmp_path / "runs" / "empty").mkdir()
         client.app.state.views.refresh()
-        assert client.get("/health").json()["tapes"] == 3
+        health = client.get("/health").json()
+        assert health["tapes"] == 3 and health["unread_tapes"] <= 1
         assert fills() == 2
 
 

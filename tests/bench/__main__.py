@@ -40,7 +40,7 @@ def onetape(home: Path, *arguments: str, env: dict[str, str] | None = None) -> t
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{err.decode()}")
     found = json.loads(out)
-    return seconds, found.get("peak_mb", 0.0), found
+    return seconds, found["peak_memory_mb"], found
 
 
 def backtest(home: Path, name: str, env: dict[str, str] | None = None) -> tuple[float, float, dict[str, Any]]:

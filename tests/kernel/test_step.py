@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.codes import Flag, Kind, Reason
+from kernel.jit import COMPILED
 from kernel.schema import join_rows
 from kernel.state import room_for_a_call
 from tests.kernel.play import (
@@ -291,6 +292,7 @@ def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
     assert tape.tobytes() == whole[0].tobytes()
 
 
+@settings(max_examples=60 if COMPILED else 8)
 @given(cut=st.integers(0, 240))
 def test_cut_at_a_snapshot_and_resumed(scripted, whole, cut):
     inputs = stream_of(5)
@@ -313,7 +315,7 @@ def test_a_snapshot_of_other_sizes_is_refused(scripted):
         scripted(open_orders=16).load(saved)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25 if COMPILED else 5)
 @given(seed=st.integers(0, 2**20), cut=st.integers(1, 80), other=st.integers(0, 2**20))
 def test_the_future_changes_nothing_before_it(scripted, seed, cut, other):
     """Two histories that agree up to a slice's end have one tape up to there, whatever comes later."""

@@ -103,12 +103,12 @@ def test_backtest_equals_the_engine(backtest):
 @pytest.mark.parametrize("fresh", [False, True])
 def test_backtest_in_batches(backtest, size, fresh):
     rows, notes, _ = backtest
-    rows = rows[:200] if size == 7 else rows
+    rows = rows[:120] if size == 7 else rows
     whole = tables(project(rows, notes))
     assert tables(project(rows, notes, range(size, len(rows), size), fresh)) == whole
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 249), max_size=6), st.booleans())
 def test_rebuild_equals_incremental(seed, cuts, fresh):
     tape = HandTape(seed).wander(160)
@@ -126,7 +126,7 @@ def test_rebuild_equals_incremental(seed, cuts, fresh):
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
 def test_trades_equal_a_slow_fold(seed):
     """Against Python integers, one fill after the other, without splits."""
