@@ -73,7 +73,18 @@ def test_imports_point_inward(path):
 
 def test_the_kernel_touches_nothing():
     """Pure: no clock, no randomness, no network, no files but its own cache, wherever a step could reach."""
-    forbidden = {"time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "threading", "asyncio", "logging"}
+    forbidden = {
+        "time",
+        "datetime",
+        "random",
+        "secrets",
+        "uuid",
+        "socket",
+        "subprocess",
+        "threading",
+        "asyncio",
+        "logging",
+    }
     for path in FILES:
         if path.is_relative_to(ROOT / "kernel"):
             for line, module in imports(path):

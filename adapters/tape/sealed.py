@@ -133,8 +133,7 @@ class SealedWriter:
             **about,
         }
         manifest["decision_digest"] = check_rows(self.folder, manifest).hex()
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-        write_whole(self.folder / MANIFEST, text.encode() + b"\n")
+        write_whole(self.folder / MANIFEST, _manifest_bytes(manifest))
         return manifest
 
 
@@ -154,6 +153,13 @@ def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         path.unlink(missing_ok=True)
     sync_folder(folder)
     return manifest
+
+
+def _manifest_bytes(manifest: dict[str, Any]) -> bytes:
+    """The bytes of manifest.json, which vouches for itself: figures of a run are as safe as its rows."""
+    stated = hashlib.sha256(canonical_json(manifest)).hexdigest()
+    text = json.dumps({**manifest, "manifest_digest": stated}, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
 
 
 def _write_notes(folder: Path, notes: dict[int, str]) -> None:
@@ -257,10 +263,14 @@ def _merge(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a sealed tape. Raises TapeCorrupt when there is none that can be read."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = dict(json.loads(raw))
         if manifest["format"] != FORMAT:
             raise TapeCorrupt(f"{folder} has format {manifest['format']}, this version reads {FORMAT}: update Onetape")
-        return dict(manifest)
+        del manifest["manifest_digest"]
+        if _manifest_bytes(manifest) != raw:
+            raise TapeCorrupt(f"{folder / MANIFEST} was altered after it was written: restore it from a copy")
+        return manifest
     except FileNotFoundError:
         raise TapeCorrupt(f"{folder} has no {MANIFEST}: the run did not finish; run it again") from None
     except (ValueError, KeyError, TypeError) as error:

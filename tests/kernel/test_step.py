@@ -148,7 +148,12 @@ def test_equity_is_told_by_the_first_slice_of_a_new_interval(scripted):
     tape = run_bars(engine, stream)
     told = of(tape, Kind.EQUITY)
     rows = [
-        (int(e["ts_event"]) // MINUTE, int(e["ts_init"]) // MINUTE, int(e["equity"]) // 10_000, int(e["exposure"]) // 10_000)
+        (
+            int(e["ts_event"]) // MINUTE,
+            int(e["ts_init"]) // MINUTE,
+            int(e["equity"]) // 10_000,
+            int(e["exposure"]) // 10_000,
+        )
         for e in told
     ]
     assert rows == [(0, 1, 1_000, 0), (9, 10, 1_000, 600), (19, 31, 1_150, 750), (32, 32, 1_200, 800)]
@@ -218,7 +223,9 @@ def busy(scripted, seed=3, **settings):
                 px, trigger = near * rng.uniform(0.97, 1.03), near * rng.uniform(0.97, 1.03)
                 wish = cancel_order() if kind == 0 else order(side, int(rng.integers(1, 50)), min(kind, 4), px, trigger)
                 plan.append((int(rng.integers(1, 60)), wish))
-            script(engine, strategy, instrument, plan, at_fills=[(n, order(SELL, 3, STOP, 0, near * 0.99)) for n in (1, 4)])
+            script(
+                engine, strategy, instrument, plan, at_fills=[(n, order(SELL, 3, STOP, 0, near * 0.99)) for n in (1, 4)]
+            )
     return engine
 
 
@@ -227,8 +234,14 @@ def stream_of(seed, slices=80):
     bars = market(seed, slices)
     half = int(np.searchsorted(bars["ts_init"], bars["ts_init"][len(bars) // 2]))
     t = bars["ts_init"][half] / MINUTE - 0.5
-    extra = [split(t, 3, 2, 1), event(Kind.DIVIDEND, t, 0, amount=2_500), event(Kind.LIMIT_CHANGED, t, code=4, setting=50)]
-    return join_rows([bars[:half], *[e.reshape(1) for e in extra], bars[half:], event(Kind.RUN_ENDED, slices + 1).reshape(1)])
+    extra = [
+        split(t, 3, 2, 1),
+        event(Kind.DIVIDEND, t, 0, amount=2_500),
+        event(Kind.LIMIT_CHANGED, t, code=4, setting=50),
+    ]
+    return join_rows(
+        [bars[:half], *[e.reshape(1) for e in extra], bars[half:], event(Kind.RUN_ENDED, slices + 1).reshape(1)]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,7 @@ def test_a_split_that_leaves_nothing_closes_the_trade():
     tape = HandTape()
     tape.put(Kind.BAR, instrument=0, open=100, high=100, low=100, close=100, flags=Flag.SLICE_END)
     tape.trade(1, 0, BUY, 1, 100)
-    split = tape.put(Kind.SPLIT, instrument=0, numerator=1, denominator=2)
+    split = tape.put(Kind.SPLIT, instrument=0, numerator=1, denominator=2, settle_px=100)
     connection = project(tape.rows(), tape.notes)
     assert one(connection, "SELECT closed_seq, realized, exit_px FROM trades") == [(split, 0, None)]
     assert one(connection, "SELECT qty, realized FROM positions") == [(0, 0)]

@@ -94,7 +94,9 @@ def test_periods_follow_parameters_without_compiling_again(load, strategy_file):
 def test_a_window_without_room_is_said_before_the_run(strategy_file):
     text = PARAMS.replace("Param(5, low=1, high=50)", "Param(5)")
     one = load_strategy(f"{strategy_file(text)},size=6")
-    with pytest.raises(StrategyError, match=r"mine.py:\d+: mean: a period of 6 needs room: declare its Param with high=6"):
+    with pytest.raises(
+        StrategyError, match=r"mine.py:\d+: mean: a period of 6 needs room: declare its Param with high=6"
+    ):
         make_engine([(one.program, one.params)])
 
 
@@ -114,7 +116,9 @@ def test_warm_up(strategy_file, warmup, bars):
 
 # ---- what hooks may do ---------------------------------------------------------------------------------------------
 
-CLASS = "@strategy\nclass Mine:\n    x = Float()\n    n = Int()\n    size = Param(5)\n    mean = Sma(3)\n    warmup = 1\n"
+CLASS = (
+    "@strategy\nclass Mine:\n    x = Float()\n    n = Int()\n    size = Param(5)\n    mean = Sma(3)\n    warmup = 1\n"
+)
 
 
 def hook(body: str, name: str = "on_bar(self, bar, ctx)", before: str = "") -> str:
@@ -273,7 +277,9 @@ DECLARED = {
 @pytest.mark.parametrize("text", DECLARED)
 def test_what_a_class_may_not_declare(strategy_file, text):
     head = "later = Param(3)\nsecond = Sma(3)\n"
-    path = strategy_file(f"{head}\n@strategy\nclass Mine:\n    {text}\n\n    def on_bar(self, bar, ctx):\n        return HOLD\n")
+    path = strategy_file(
+        f"{head}\n@strategy\nclass Mine:\n    {text}\n\n    def on_bar(self, bar, ctx):\n        return HOLD\n"
+    )
     with pytest.raises(StrategyError, match=r"mine\.py:\d+: " + DECLARED[text]):
         load_strategy(str(path))
 
@@ -282,7 +288,10 @@ def test_what_a_class_may_not_declare(strategy_file, text):
     ("text", "said"),
     [
         ("@strategy\nclass Mine:\n    pass\n", r"mine.py:2: Mine has no on_bar\(self, bar, ctx\)"),
-        ("@strategy\nclass Mine:\n    def on_bar(self, bar):\n        pass\n", r"mine.py:2: Mine.on_bar must take \(self, bar, ctx\)"),
+        (
+            "@strategy\nclass Mine:\n    def on_bar(self, bar):\n        pass\n",
+            r"mine.py:2: Mine.on_bar must take \(self, bar, ctx\)",
+        ),
         ("x = 1\n", "mine.py: no class with @strategy above it"),
         ("def f(:\n", r"mine.py:2: "),
         ("\n\nx = 1 / 0\n", "mine.py:4: ZeroDivisionError: division by zero"),
@@ -296,7 +305,9 @@ def test_a_file_that_is_none(strategy_file, text, said):
 
 
 def test_what_is_not_there(strategy_file, tmp_path):
-    with pytest.raises(NotFound, match=r"no strategy 'ema': the built-in ones are buy_and_hold, ema_cross, sma_rsi_stop"):
+    with pytest.raises(
+        NotFound, match=r"no strategy 'ema': the built-in ones are buy_and_hold, ema_cross, sma_rsi_stop"
+    ):
         load_strategy("ema")
     with pytest.raises(NotFound, match="no such strategy file"):
         load_strategy(f"{tmp_path}/none.py")
@@ -445,7 +456,9 @@ def test_a_neighbour_edited_between_processes(strategy_file, tmp_path):
             f"from onetape import helper\n\n\n@helper\ndef sized(x):\n    return x * {factor}\n"
         )
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=True
+        )
         said.append(json.loads(done.stdout))
     assert said == [[6], [10]]
 
