@@ -1,1 +1,1 @@
-"""Everything that touches the world: files, feeds, brokers, clocks, settings. Each imports the kernel and its one foreign library."""
+"""What touches the world: files, feeds, brokers, clocks, settings. Each imports the kernel and one foreign library."""

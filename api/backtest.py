@@ -109,19 +109,20 @@ def _run(
         loop = time.perf_counter() - loop
         tape.flush()
         writer.add_ref(make_ref(config, tape.bars))
+        faults = explain_faults(engine, strategies)
         about = {
             "run_id": folder.name,
             "config": config,
             "state_digest": engine.digest(),
             "summary": summarise(engine, writer.rows),
             "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
-            "faults": explain_faults(engine, strategies),
+            "faults": faults,
             "marks": {row["symbol"]: int(engine.state.markets["mark"][row["number"]]) for row in config["instruments"]},
             "timing": _timing(started, loop, tape.bars),
         }
         manifest = writer.finish(about)
     manifest["timing"] = _timing(started, loop, tape.bars)
-    return Result(folder, manifest, about["faults"])
+    return Result(folder, manifest, faults)
 
 
 def _timing(started: float, loop: float, bars: int) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Request:
 def day_bounds(day: str, timezone: str) -> tuple[int, int]:
     """First and last ns UTC of a local day written YYYY-MM-DD. Raises ConfigError."""
     try:
-        start = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(), ZoneInfo(timezone))
+        start = datetime.combine(date.fromisoformat(day), time(), ZoneInfo(timezone))
     except ValueError:
         raise ConfigError(f"{day!r} is not a date: write YYYY-MM-DD") from None
     end = datetime.combine(start.date() + timedelta(days=1), time(), start.tzinfo)

@@ -1,4 +1,4 @@
-"""`onetape`: every command, each a thin call. Errors are one sentence on standard error and the exit code of their kind."""
+"""`onetape`: every command, each a thin call. An error is one sentence on standard error and an exit code."""
 
 import argparse
 import sys

@@ -43,9 +43,8 @@ class Comparer:
         """Compare the next rows; does nothing once a difference was found."""
         while len(rows) and self.divergence is None:
             if len(self._hand) == 0:
-                self._hand = next(self._recorded, None)  # type: ignore[assignment]
-                if self._hand is None:
-                    self._hand = join_rows([])
+                self._hand = next(self._recorded, join_rows([]))
+                if len(self._hand) == 0:
                     self.divergence = _missing(rows[0], recorded=False)
                     return
             count = min(len(rows), len(self._hand))
@@ -88,4 +87,4 @@ def first_difference(recorded: np.void, recomputed: np.void) -> Divergence:
     for field in columns_of(FAMILY_OF[Kind(int(recorded["kind"]))]):
         if recorded[field].tobytes() != recomputed[field].tobytes():
             return Divergence(seq, kind, field, recorded[field].item(), recomputed[field].item())
-    return Divergence(seq, kind, "unused bytes", bytes(recorded).hex(), bytes(recomputed).hex())
+    return Divergence(seq, kind, "unused bytes", recorded.tobytes().hex(), recomputed.tobytes().hex())

@@ -16,7 +16,7 @@ from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
-from adapters.tape.reader import config_of
+from adapters.tape.reader import config_of, read_rows
 from adapters.tape.scan import segments
 from adapters.tape.sealed import canonical_json
 from adapters.tape.writer import TapeWriter
@@ -25,7 +25,7 @@ from api.backtest import summarise
 from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, selection_of
 from api.compare import Comparer
 from api.drive import control, drive
-from api.replay import in_order_of, read_rows, replay_inputs
+from api.replay import in_order_of, replay_inputs
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError, NotReplayable
 from kernel.ports import Clock
@@ -117,7 +117,12 @@ class Session:
                 "start with the same settings, or give it another --account"
             )
         comparer = Comparer(rows for rows, _ in read_rows(self.folder))
-        replay_inputs(self.engine, self.folder, None, lambda rows: (comparer.add(rows), self.decisions.add(rows)))
+
+        def seen(rows: np.ndarray) -> None:
+            comparer.add(rows)
+            self.decisions.add(rows)
+
+        replay_inputs(self.engine, self.folder, None, seen)
         comparer.finish()
         if comparer.divergence is not None:
             d = comparer.divergence

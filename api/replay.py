@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date as Date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -276,4 +276,4 @@ def local_day(ts: int, timezone: str) -> str:
 
 
 def _ordinal(day: str) -> int:
-    return datetime.strptime(day, "%Y-%m-%d").toordinal()
+    return Date.fromisoformat(day).toordinal()

@@ -144,7 +144,7 @@ def _month_table(data):
     if len(months) <= 2:
         return []
     most = max((abs(fraction) for _, _, fraction in months if fraction is not None), default=0.0)
-    years = {}
+    years: dict = {}
     for year, month, fraction in months:
         cells = years.setdefault(year, [None] * 12)
         cells[month - 1] = (fraction, _heat(fraction, most))

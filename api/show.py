@@ -7,12 +7,14 @@ from adapters.market.instruments import Registry
 from adapters.market.tape import list_tapes
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.reader import config_of, is_sealed, list_account_folders, list_run_folders, read_manifest, read_rows
+from projections.follow import larger
 from projections.migrate import migrate
 from projections.projector import Projector
 from projections.summary import run_report
 
 if TYPE_CHECKING:
     import duckdb
+
 
 def project(folder: Path) -> "duckdb.DuckDBPyConnection":
     """An in-memory DuckDB with the read models of one tape."""
@@ -21,7 +23,7 @@ def project(folder: Path) -> "duckdb.DuckDBPyConnection":
     connection = duckdb.connect(":memory:")
     migrate(connection)
     projector = Projector(connection, folder.name)
-    for rows, notes in read_rows(folder):
+    for rows, notes in larger(read_rows(folder)):
         projector.apply(rows, notes)
     return connection
 
@@ -99,8 +101,8 @@ def list_runs(home: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def query(home: Path, folder: Path | None, text: str) -> "duckdb.DuckDBPyRelation":
-    """Ask `text` of a run's read models (none without a run), of `bars` and of `runs`. DuckDB's errors pass through."""
+def query(home: Path, folder: Path | None, text: str) -> "duckdb.DuckDBPyRelation | None":
+    """Ask `text` of a run's read models (none without a run), of `bars` and `runs`; None for a statement without rows."""
     import duckdb
     import pyarrow as pa
 

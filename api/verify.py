@@ -1,4 +1,4 @@
-"""`onetape verify`: prove that stored bytes are what was written, and that every gap is exactly the bars it refers to."""
+"""`onetape verify`: stored bytes are what was written, and every gap is exactly the bars it refers to."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -30,8 +30,9 @@ def room_needed(s):
 def run(s, start, count):
     """Take inputs[start : start + count], give `seq` to each, and write what follows to `out`.
 
-    Returns how many it took; `s.produced` says how much it wrote. Fewer inputs than asked are consumed when `out` could not hold the next one's worst
-    case: call again with the rest. A slice whose decisions are under way then goes on where it stopped.
+    Returns how many it took; `s.produced` says how much it wrote. Fewer are taken than asked when `out` could not hold
+    the next one's worst case: call again with the rest. A slice whose decisions are under way then goes on where it
+    stopped.
     """
     a = account(s)
     s.produced = 0

@@ -116,7 +116,7 @@ def place(ctx, signal):
 
 @jit_user
 def answer(ctx, signal):
-    """Send what a hook returned; a function of its own, so that the compiler drops the branch when it is always None."""
+    """Send what a hook returned; a function of its own, so that the compiler drops the branch for a hook of None."""
     if signal is not None:
         place(ctx, signal)
 

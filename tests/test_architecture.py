@@ -16,7 +16,7 @@ ALLOWED = {  # layer: (our own packages it may import, other libraries; None is 
     "api": ({"api", "adapters", "projections", "kernel", "onetape"}, None),
     "onetape": ({"kernel"}, set()),
 }
-FILES = sorted(p for layer in LAYERS for p in (ROOT / layer).rglob("*.py")) + [ROOT / "onetape.py"]
+FILES = [*sorted(p for layer in LAYERS for p in (ROOT / layer).rglob("*.py")), ROOT / "onetape.py"]
 
 
 def module_name(path: Path) -> str:

@@ -42,6 +42,8 @@ class MarketFeed:
         self._chunk: Columns = {}
         self._at = self._size = 0
         self._next_ts: int | None = None
+        self._last = (-1, -1)  # ts_init and instrument of the last bar of the chunk before
+        self._interest = False
         self._actions = self._read_actions([Path(tape) for tape in tapes])
         self._dirty = True
         self.bars = 0
@@ -105,12 +107,14 @@ class MarketFeed:
         ends[-1] = self._next_ts is None or self._next_ts != int(ts[-1])
         if self._selection.warm_up_ts is not None:
             ends |= (ts < self._selection.warm_up_ts).astype(np.uint16) * int(Flag.WARM_UP)
-        same = np.flatnonzero((ts[1:] == ts[:-1]) & (self._chunk["instrument"][1:] == self._chunk["instrument"][:-1]))
-        if len(same):
+        number = self._chunk["instrument"]
+        same = np.flatnonzero((ts[1:] == ts[:-1]) & (number[1:] == number[:-1]))
+        if len(same) or (int(ts[0]), int(number[0])) == self._last:
             raise ConfigError(
-                f"instrument {self._chunk['instrument'][same[0]]} has two bars at one time on the tapes "
+                f"instrument {number[same[0] if len(same) else 0]} has two bars at one time on the tapes "
                 f"{', '.join(self._names)} (say, minute and daily ones): choose with --tapes"
             )
+        self._last = (int(ts[-1]), int(number[-1]))
         return ends
 
     def _put_bars(self, rows: np.ndarray, end: int) -> None:
@@ -124,6 +128,9 @@ class MarketFeed:
             rows[name] = chunk[name][part]
         if "open_interest" in chunk:
             rows["open_interest"] = chunk["open_interest"][part]
+            self._interest = True
+        elif self._interest:  # the table holds what chunks before had
+            rows["open_interest"] = 0
         rows["flags"] = chunk["flags"][part]
         self.bars += len(rows)
 
@@ -155,12 +162,12 @@ def merge(streams: list[Iterator[Columns]]) -> Iterator[Columns]:
     while any(hand is not None for hand in hands):
         ends = [int(hand["ts_init"][-1]) for hand in hands if hand is not None]
         horizon = min(ends)
-        for k, hand in enumerate(hands):  # rows at the horizon may go on in a stream's next batch
-            while hand is not None and int(hand["ts_init"][-1]) == horizon:
+        for k in range(len(hands)):  # rows at the horizon may go on in a stream's next batch
+            while (hand := hands[k]) is not None and int(hand["ts_init"][-1]) == horizon:
                 more = next(streams[k], None)
                 if more is None:
                     break
-                hand = hands[k] = _joined([hand, more])
+                hands[k] = _joined([hand, more])
         parts = []
         for k, hand in enumerate(hands):
             if hand is None:

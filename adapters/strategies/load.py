@@ -85,7 +85,7 @@ def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
         raise NotFound(f"{text}: no such strategy file")
     module, files = _run_file(path)
     found = {
-        value.onetape.owner.__name__: value.onetape
+        value.__name__: vars(value)["onetape"]
         for value in vars(module).values()
         if isinstance(value, type) and "onetape" in vars(value) and value.__module__ == module.__name__
     }
@@ -116,7 +116,7 @@ def _run_file(path: Path) -> tuple[ModuleType, list[Path]]:
         raise
     except SyntaxError as error:
         raise StrategyError(f"{error.filename}:{error.lineno}: {error.msg}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever the user's file raises is for the user
         line = _line_in(error, path)
         raise StrategyError(f"{path}:{line}: {type(error).__name__}: {error}") from None
     finally:

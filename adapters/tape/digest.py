@@ -43,11 +43,11 @@ class TapeDigest:
         start = 0
         for seq in sorted(notes):
             end = int(np.searchsorted(raw["seq"], seq, "right"))
-            self._sha.update(raw[start:end].view(np.uint8))
+            self._sha.update(raw[start:end].view(np.uint8).data)
             text = notes[seq].encode()
             self._sha.update(b"NOTE" + seq.to_bytes(8, "little") + len(text).to_bytes(8, "little") + text)
             start = end
-        self._sha.update(raw[start:].view(np.uint8))
+        self._sha.update(raw[start:].view(np.uint8).data)
 
     def add_ref(self, body: bytes) -> None:
         self._sha.update(b"REF " + hashlib.sha256(body).digest())

@@ -40,7 +40,7 @@ def arrow_schema(family: Family) -> Any:
     """The pyarrow schema of a family's table: integers as on tape, `value` a double."""
     import pyarrow as pa
 
-    kinds = {np.dtype(w): getattr(pa, np.dtype(w).name)() for w in ("i1", "u1", "u2", "i4", "i8")}
+    kinds: dict[np.dtype, Any] = {np.dtype(w): getattr(pa, np.dtype(w).name)() for w in ("i1", "u1", "u2", "i4", "i8")}
     kinds[np.dtype("f8")] = pa.float64()
     return pa.schema([(name, kinds[EVENT.fields[name][0]]) for name in columns_of(family)])  # type: ignore[index]
 

@@ -42,7 +42,8 @@ class _FamilyFile:
     def __init__(self, folder: Path, family: Family) -> None:
         import pyarrow.parquet as pq
 
-        self.family, self._waiting, self._rows = family, [], 0
+        self.family, self._rows = family, 0
+        self._waiting: list[np.ndarray] = []
         wide = [name for name in columns_of(family) if name not in CODES]
         self._writer = pq.ParquetWriter(
             folder / file_of(family),

@@ -1,4 +1,4 @@
-"""The paper venue: the exchange's answers are the kernel's own VENUE_SIM events, so sending is the promise kept alone."""
+"""The paper venue: the exchange's answers are the kernel's own VENUE_SIM events; what is left is the promise kept."""
 
 import numpy as np
 

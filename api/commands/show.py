@@ -75,7 +75,7 @@ def run_sql(options: Namespace) -> int:
         folder = None
     try:
         relation = query(home, folder, options.query)
-        if relation is None:
+        if relation is None:  # a statement without rows
             return 0
         if options.json or options.csv:
             return _print_rows(relation, options.json)

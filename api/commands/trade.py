@@ -110,12 +110,12 @@ def run_live(options: Namespace) -> int:
     return 1 if found["fault_texts"] else 0
 
 
-def _print_live(found: dict) -> None:  # type: ignore[type-arg]
+def _print_live(found: dict) -> None:
     if found["recovered_events"]:
         print(f"went on after {found['recovered_events']:,} recorded events, all recomputed identically")
     print(
-        f"{'stopped' if found['stopped'] else 'feed ended'}: {found['new_bars']:,} new bars, {found['orders']:,} orders, "
-        f"{found['fills']:,} fills, equity {found['final_equity']}\n"
+        f"{'stopped' if found['stopped'] else 'feed ended'}: {found['new_bars']:,} new bars, "
+        f"{found['orders']:,} orders, {found['fills']:,} fills, equity {found['final_equity']}\n"
         f"account tape {found['tape']}\ndecision digest {found['decision_digest']}\ntape digest {found['tape_digest']}"
     )
 

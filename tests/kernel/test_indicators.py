@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kernel.units import SCALE
-from onetape import CLOSE, HIGH, HL2, HLC3, LOW, OHLC4, OPEN, VOLUME, Atr, Ema, Rsi, Sma
+from onetape import Atr, Ema, Rsi, Sma
 from tests.kernel.play import bar, flat, make_engine, market, run_bars, split
 
 ALL = """
@@ -126,7 +126,7 @@ def ema(x, n):
 def test_against_plain_loops_on_a_long_walk(every):
     stream = market(21, 400, instruments=1)
     out, memory = series(every, stream, "ema", "sma", "rsi", "atr", "fast", "slow", "signal", "signal_sma", n=25)
-    o, h, low, c = (stream[k] / SCALE for k in ("open", "high", "low", "close"))
+    _o, h, low, c = (stream[k] / SCALE for k in ("open", "high", "low", "close"))
     near = {"rel": 1e-12, "abs": 0, "nan_ok": True}
     assert out["sma"] == pytest.approx(sma(c, 25), **near)
     assert out["ema"] == pytest.approx(ema(c, 25), **near)

@@ -1,4 +1,4 @@
-"""Every reason an order can be denied for, at its exact threshold: the last order that passes and the first that does not."""
+"""Every reason an order can be denied for, at its exact threshold: the last that passes, the first that does not."""
 
 import pytest
 

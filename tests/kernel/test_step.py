@@ -125,9 +125,8 @@ def test_warm_up_bars_teach_and_send_nothing(scripted):
     engine = scripted(equity_interval=0)
     script(engine, 1, 0, [(n, order(BUY, 1)) for n in (1, 2, 3, 4)])
     tape = run_bars(engine, [flat(1, 10, warm_up=True), flat(2, 11, warm_up=True), flat(3, 12), flat(4, 13)])
-    assert words(tape) == ["BAR", "BAR", "BAR", "SIGNAL", "ORDER_SUBMITTED", "BAR", "ORDER_FILLED"] + [
-        "SIGNAL", "ORDER_SUBMITTED"
-    ]  # fmt: skip
+    sent = ["SIGNAL", "ORDER_SUBMITTED"]
+    assert words(tape) == ["BAR", "BAR", "BAR", *sent, "BAR", "ORDER_FILLED", *sent]
     assert engine.memory_of(1)[0]["bars_seen"] == 4
 
 

@@ -311,7 +311,7 @@ def test_what_is_not_there(strategy_file, tmp_path):
         load_strategy("ema")
     with pytest.raises(NotFound, match="no such strategy file"):
         load_strategy(f"{tmp_path}/none.py")
-    with pytest.raises(NotFound, match="mine.py has no strategy Yours; it has Mine"):
+    with pytest.raises(NotFound, match=r"mine\.py has no strategy Yours; it has Mine"):
         load_strategy(f"{strategy_file(PARAMS)}:Yours")
 
 
