@@ -11,18 +11,12 @@ from typing import Any
 
 import jwt
 
-from kernel.errors import ConfigError, OnetapeError
+from kernel.errors import ConfigError, TokenRefused
 
 ALGORITHM, AUDIENCE, ISSUER = "HS256", "onetape", "onetape"
 KEY_BYTES = 32
 DAY_S = 86_400
 CLAIMS = ("exp", "iat", "aud", "iss", "sub")
-
-
-class TokenRefused(OnetapeError):
-    """A token that opens nothing; the sentence never holds the token."""
-
-    exit_code = 77
 
 
 def key_path(home: Path) -> Path:

@@ -72,7 +72,7 @@ def new_run_id(strategies: list[Loaded], config: Config, now: datetime) -> str:
     """Sortable by time, readable, and hardly ever the same twice."""
     import secrets
 
-    return f"{now:%Y%m%dT%H%M%S}-{strategies[0].definition.name}-{secrets.token_hex(2)}"
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{strategies[0].definition.name}-{secrets.token_hex(2)}"
 
 
 def run_backtest(

@@ -16,6 +16,7 @@ from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
+from adapters.tape.files import write_whole
 from adapters.tape.reader import config_of, read_rows
 from adapters.tape.scan import segments
 from adapters.tape.sealed import canonical_json
@@ -100,9 +101,8 @@ class Session:
         try:
             if known and self.tape.rows:
                 self._recover()
-            (folder / "sources.json").write_text(
-                json.dumps({str(n): s.origin for n, s in enumerate(strategies, 1)}, indent=1)
-            )
+            sources = {str(n): s.origin for n, s in enumerate(strategies, 1)}
+            write_whole(folder / "sources.json", json.dumps(sources, indent=1).encode())
         except BaseException:
             self.tape.close()
             raise
@@ -196,9 +196,12 @@ def run_live(
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
     folder = home / "tapes" / "accounts" / f"{account}-paper"
+    if settings.run.equity_interval_ns is None and segments(folder):
+        # the automatic interval follows the span of the market tapes, which grow; an account keeps the one it began with
+        config["rules"]["equity_interval"] = config_of(folder)["rules"]["equity_interval"]
     session = Session(folder, settings, config, strategies)
     try:
-        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop)
+        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tape.tick)
         bars = _pump(home, session, clock, seen)
     finally:
         session.close()
@@ -219,7 +222,8 @@ def run_live(
 def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> int:
     wanted = selection_of(session.config)
     if session.recovered:
-        wanted = Selection(wanted.instruments, int(session.engine.account.ts) + 1, wanted.last_ts, None)
+        ts = int(session.engine.account.ts)
+        wanted = Selection(wanted.instruments, ts + 1, wanted.last_ts, wanted.warm_up_ts, actions_from=ts)
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
     slices = Slices(MarketFeed(paths, wanted), np.zeros(BATCH, session.engine.inputs.dtype))
     bars, started = 0, False

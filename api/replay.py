@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date as Date, datetime
+from datetime import date as day_of
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -66,8 +67,9 @@ class Outcome:
 def find_run(home: Path, name: str) -> Path:
     """A run folder by its id, the beginning of one, `latest`, or a path. Raises NotFound."""
     folders = list_run_folders(home)
-    if name == "latest" and folders:
-        return folders[-1]
+    sealed = [folder for folder in folders if is_sealed(folder)]
+    if name == "latest" and sealed:
+        return sealed[-1]
     found = [folder for folder in folders if folder.name.startswith(name)] if name else []
     exact = [folder for folder in found if folder.name == name]
     if exact or len(found) == 1:
@@ -276,4 +278,4 @@ def local_day(ts: int, timezone: str) -> str:
 
 
 def _ordinal(day: str) -> int:
-    return Date.fromisoformat(day).toordinal()
+    return day_of.fromisoformat(day).toordinal()

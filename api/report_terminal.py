@@ -1,5 +1,7 @@
 """The report of a run on a terminal: 80 columns, with or without colour, in ASCII where that is all."""
 
+from itertools import pairwise
+
 import numpy as np
 from rich.box import ROUNDED
 from rich.panel import Panel
@@ -111,7 +113,7 @@ def _levels(values, width, height):
     """(lowest, highest) level 0..height-1 from the bottom, of each of `width` columns."""
     edges = np.linspace(0, len(values), width + 1).astype(np.int64)
     low, span = int(values.min()), max(int(values.max()) - int(values.min()), 1)
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         part = values[min(start, len(values) - 1) : max(end, start + 1)]
         yield (int(part.min()) - low) * (height - 1) // span, (int(part.max()) - low) * (height - 1) // span
 

@@ -30,9 +30,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.settings import Settings
 from adapters.settings_text import check_host
 from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
-from api.auth import TokenRefused, check_token, load_key
+from api.auth import check_token, load_key
 from kernel.codes import Kind
-from kernel.errors import ConfigError, NotFound, OnetapeError
+from kernel.errors import ConfigError, NotFound, OnetapeError, TokenRefused
 from projections.follow import Batch, Follower
 from projections.migrate import migrate
 from projections.plain import event, plain

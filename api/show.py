@@ -89,20 +89,19 @@ def write_page(home: Path, folder: Path, output: Path | None = None) -> Path:
 
 def list_runs(home: Path) -> list[dict[str, Any]]:
     """One line of figures a run or account tape, oldest first."""
-    lines = []
+    lines: list[dict[str, Any]] = []
     for folder in list_run_folders(home):
         if is_sealed(folder):
             manifest = read_manifest(folder)
             lines.append({"run_id": folder.name, "mode": manifest["config"]["mode"], **manifest["summary"]})
         else:
             lines.append({"run_id": folder.name, "mode": "unfinished"})
-    for folder in list_account_folders(home):
-        lines.append({"run_id": folder.name, "mode": config_of(folder)["mode"]})
-    return lines
+    accounts = list_account_folders(home)
+    return lines + [{"run_id": folder.name, "mode": config_of(folder)["mode"]} for folder in accounts]
 
 
 def query(home: Path, folder: Path | None, text: str) -> "duckdb.DuckDBPyRelation | None":
-    """Ask `text` of a run's read models (none without a run), of `bars` and `runs`; None for a statement without rows."""
+    """Ask `text` of a run's read models, of `bars` and `runs`; None for a statement without rows."""
     import duckdb
     import pyarrow as pa
 

@@ -9,7 +9,8 @@ OnetapeError                the sentence is for the user: what, where, how to me
 ├── NotReplayable      (2)  inputs or code that a replay needs are gone
 ├── TapeCorrupt       (65)  stored bytes are not what was written
 ├── TapePoisoned      (74)  the writer met an I/O error and must not go on
-└── TapeLocked        (75)  another process writes this tape
+├── TapeLocked        (75)  another process writes this tape
+└── TokenRefused      (77)  a bearer token that opens nothing; the sentence never holds the token
 
 Expected trouble inside a run is a reason code in an event; broken code is an assert that stays on.
 """
@@ -53,3 +54,7 @@ class TapePoisoned(OnetapeError):
 
 class TapeLocked(OnetapeError):
     exit_code = 75
+
+
+class TokenRefused(OnetapeError):
+    exit_code = 77

@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 LONGEST_PAUSE_S = 1.0  # nights and weekends are skipped
+IDLE_S = 0.025  # how often `idle` is called while waiting: half of the group commit's 50 ms
 
 
 class MaxClock:
@@ -18,10 +20,13 @@ class MaxClock:
 
 
 class PacedClock:
-    """`speed` seconds of source time pass in one second of wall time; a pause is never longer than a second."""
+    """`speed` seconds of source time pass in one second of wall time; a pause is never longer than a second.
 
-    def __init__(self, speed: float, stop: threading.Event) -> None:
-        self._speed, self._stop = speed, stop
+    `idle` is called again and again while waiting: whoever owns the tape keeps it durable meanwhile.
+    """
+
+    def __init__(self, speed: float, stop: threading.Event, idle: Callable[[], None] = lambda: None) -> None:
+        self._speed, self._stop, self._idle = speed, stop, idle
         self._source: int | None = None
         self._wall = 0.0
 
@@ -35,4 +40,9 @@ class PacedClock:
         if pause > LONGEST_PAUSE_S:
             self._source, self._wall = ts, now + LONGEST_PAUSE_S
             pause = LONGEST_PAUSE_S
-        return not (self._stop.wait(pause) if pause > 0 else self._stop.is_set())
+        end = now + pause
+        while (left := end - time.monotonic()) > 0:
+            if self._stop.wait(min(left, IDLE_S)):
+                return False
+            self._idle()
+        return not self._stop.is_set()

@@ -23,13 +23,16 @@ BATCH_ROWS = 65_536
 class Selection:
     """What a run takes from its tapes: instrument numbers (None: all) and a closed range of ts_init, ns UTC.
 
-    Bars before `warm_up_ts` are flagged WARM_UP: strategies learn from them, nothing is sent.
+    Bars before `warm_up_ts` are flagged WARM_UP: strategies learn from them, nothing is sent. `actions_from` is where
+    splits and dividends begin, by default `first_ts`: one at the time of a bar comes after it, so that who goes on
+    after that bar still needs it.
     """
 
     instruments: frozenset[int] | None = None
     first_ts: int | None = None
     last_ts: int | None = None
     warm_up_ts: int | None = None
+    actions_from: int | None = None
 
 
 class MarketFeed:
@@ -51,12 +54,13 @@ class MarketFeed:
     def _read_actions(self, tapes: list[Path]) -> np.ndarray:
         """Rows (ts_init, instrument, kind, ts_event, a, b), each once, in order."""
         s, rows = self._selection, set()
+        first_ts = s.first_ts if s.actions_from is None else s.actions_from
         for tape in tapes:
             columns = read_actions(tape)
             for k in range(len(columns["ts_init"])):
                 ts, instrument = int(columns["ts_init"][k]), int(columns["instrument"][k])
                 wanted = s.instruments is None or instrument in s.instruments
-                if wanted and (s.first_ts is None or ts >= s.first_ts) and (s.last_ts is None or ts <= s.last_ts):
+                if wanted and (first_ts is None or ts >= first_ts) and (s.last_ts is None or ts <= s.last_ts):
                     kind = int(columns["kind"][k])
                     a = int(columns["numerator" if kind == Kind.SPLIT else "amount"][k])
                     rows.add((ts, instrument, kind, int(columns["ts_event"][k]), a, int(columns["denominator"][k])))

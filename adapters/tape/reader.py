@@ -9,7 +9,7 @@ import numpy as np
 
 from adapters.tape import sealed
 from adapters.tape.frame import EVENTS, REF, unpack_events
-from adapters.tape.scan import Scan, segments
+from adapters.tape.scan import Scan, segment_is_written, segments
 from kernel.errors import NotFound, TapeCorrupt
 
 __all__ = ["is_sealed", "list_account_folders", "list_run_folders", "read_manifest", "read_refs", "read_rows"]
@@ -26,7 +26,9 @@ def list_run_folders(home: Path) -> list[Path]:
 
 
 def list_account_folders(home: Path) -> list[Path]:
-    return sorted(path for path in (home / "tapes" / "accounts").glob("*") if path.is_dir())
+    """Account tapes of a home that hold anything; one that was only opened, or reserved before a crash, does not."""
+    folders = (path for path in (home / "tapes" / "accounts").glob("*") if path.is_dir())
+    return sorted(path for path in folders if is_sealed(path) or any(map(segment_is_written, segments(path))))
 
 
 def read_rows(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dict[int, str]]]:

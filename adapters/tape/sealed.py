@@ -238,7 +238,7 @@ def _family_rows(path: Path, family: Family, from_seq: int) -> Iterator[np.ndarr
 
 
 def _merge(streams: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
-    """Merge streams of rows sorted by seq: everything up to the earliest end of the batches in hand, again and again."""
+    """Merge streams of rows sorted by seq: all up to the earliest end of the batches in hand, again and again."""
     pairs = [(stream, next(stream, None)) for stream in streams]
     alive = [stream for stream, rows in pairs if rows is not None]
     hands = [rows for _, rows in pairs if rows is not None]

@@ -117,7 +117,7 @@ class TapeWriter:
         self.sync()
 
     def tick(self) -> None:
-        """Sync what has waited for `group_commit_s`; as long after the last sync, move the watermark on. Call it often."""
+        """Sync what has waited for `group_commit_s`; as long after it, move the watermark on. Call it often."""
         if self._dirty_since is not None:
             if self._clock() - self._dirty_since >= self._group_commit_s:
                 self.sync()

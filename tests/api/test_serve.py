@@ -15,9 +15,9 @@ from litestar.testing import TestClient
 from adapters.settings import Settings
 from adapters.tape.writer import TapeWriter
 from api import serve
-from api.auth import TokenRefused, check_token, key_path, load_key, make_token
+from api.auth import check_token, key_path, load_key, make_token
 from kernel.codes import Kind
-from kernel.errors import ConfigError
+from kernel.errors import ConfigError, TokenRefused
 from kernel.schema import join_rows
 from tests.projections.handmade import BUY, SELL, HandTape
 
