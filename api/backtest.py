@@ -1,5 +1,6 @@
 """`onetape backtest`: market tapes through the kernel onto a run's own tape, sealed at the end."""
 
+import re
 import shutil
 import sys
 import time
@@ -20,9 +21,9 @@ from api.drive import begin, end, go_on, in_order
 from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound
-from kernel.schema import join_rows
+from kernel.schema import EVENT, RAW
 
-BATCH_ROWS = 16_384
+BATCH_ROWS = 32_768
 BAR = int(Kind.BAR)
 
 
@@ -46,7 +47,7 @@ class RunTape:
 
     def __init__(self, writer: SealedWriter) -> None:
         self.writer = writer
-        self._waiting: list[np.ndarray] = []
+        self._buffer = np.empty(BATCH_ROWS, RAW)
         self._rows = 0
         self._notes: dict[int, str] = {}
         self.bars = 0
@@ -54,18 +55,20 @@ class RunTape:
     def keep(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
         others = inputs[inputs["kind"] != BAR]
         self.bars += len(inputs) - len(others)
-        if len(others) or len(outputs):
-            self._waiting.append(in_order(others, outputs))
-            self._rows += len(self._waiting[-1])
-        if self._rows >= BATCH_ROWS:
-            self.flush()
+        rows = in_order(others, outputs) if len(others) else outputs
+        if self._rows + len(rows) > len(self._buffer):
+            self.flush(len(rows))
+        self._buffer[self._rows : self._rows + len(rows)] = rows.view(RAW)
+        self._rows += len(rows)
 
     def note(self, seq: int, text: str) -> None:
         self._notes[seq] = text
 
-    def flush(self) -> None:
-        self.writer.add(join_rows(self._waiting), self._notes)
-        self._waiting, self._rows, self._notes = [], 0, {}
+    def flush(self, room: int = 0) -> None:
+        """Hand what is gathered to the writer, which keeps it, and start a buffer with room for `room` rows."""
+        self.writer.add(self._buffer[: self._rows].view(EVENT), self._notes)
+        self._buffer = np.empty(max(BATCH_ROWS, room), RAW)
+        self._rows, self._notes = 0, {}
 
 
 def new_run_id(strategies: list[Loaded], config: Config, now: datetime) -> str:
@@ -137,6 +140,9 @@ def _timing(started: float, loop: float, bars: int) -> dict[str, float]:
 
 def peak_memory_mb() -> float:
     """Most memory this process has held, MB; 0 where the system does not say."""
+    status = Path("/proc/self/status")  # getrusage would count what the parent held before exec
+    if status.exists():
+        return float(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]) / 2**10  # type: ignore[index]
     try:
         import resource
     except ImportError:

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
+from adapters.market.files import sha256_file
 from adapters.market.instruments import Registry
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.settings import Settings
@@ -17,7 +18,7 @@ from adapters.tape.digest import TapeDigest
 from adapters.tape.sealed import canonical_json
 from kernel.codehash import kernel_hash
 from kernel.engine import Engine
-from kernel.errors import ConfigError, NotFound, NotReplayable
+from kernel.errors import ConfigError, NotFound, NotReplayable, TapeCorrupt
 from kernel.state import Capacity, Rules
 from kernel.units import MONEY_MAX
 
@@ -201,6 +202,15 @@ def make_feed(home: Path, config: Config) -> MarketFeed:
             )
         paths.append(path)
     return MarketFeed(paths, selection_of(config))
+
+
+def check_input_files(home: Path, selection: dict[str, Any]) -> None:
+    """Raise TapeCorrupt when a file of the market tapes of a selection is not what was imported."""
+    for tape in selection["tapes"]:
+        found = open_tape(tapes_folder(home) / tape["name"])
+        for name, stated in found.files.items():
+            if not (found.path / name).is_file() or sha256_file(found.path / name) != stated["sha256"]:
+                raise TapeCorrupt(f"{found.path / name} is not what was imported: restore it from a copy")
 
 
 def make_ref(config: Config, bars: int) -> bytes:

@@ -1,12 +1,14 @@
 """`onetape`: every command, each a thin call. An error is one sentence on standard error and an exit code."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kernel.errors import OnetapeError
 
+LONG = ("live", "serve")  # commands that run all day
 EPILOG = """exit codes: 0 fine, 1 a replay diverged or a strategy failed, 2 something to mend in what you asked,
 65 stored bytes are damaged, 74 the disk failed, 75 another process holds the tape, 130 interrupted"""
 
@@ -67,6 +69,8 @@ def _late(module: str, name: str) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         from importlib import import_module
 
+        if name not in LONG:
+            gc.disable()  # imports make much that lives and little that dies: a sixth of the start
         called = getattr(import_module(f"api.commands.{module}"), f"run_{name}")
         return int(called(options) or 0)
 

@@ -18,7 +18,6 @@ from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
 from adapters.tape.files import write_whole
 from adapters.tape.reader import config_of, read_rows
-from adapters.tape.scan import segments
 from adapters.tape.sealed import canonical_json
 from adapters.tape.writer import TapeWriter
 from adapters.venues.simulated import SimulatedVenue
@@ -93,13 +92,15 @@ class Session:
 
     def __init__(self, folder: Path, settings: Settings, config: Config, strategies: Sequence[Loaded]) -> None:
         self.folder, self.config, self.strategies = folder, config, list(strategies)
-        self.engine = make_engine(config, strategies, BATCH)
-        known = bool(segments(folder))
         self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
         self.recovered = 0
         self.decisions = DecisionDigest()
         try:
-            if known and self.tape.rows:
+            if self.tape.rows and settings.run.equity_interval_ns is None:
+                # the automatic interval follows the span of the market tapes, which grow; an account keeps its first
+                config["rules"]["equity_interval"] = config_of(folder)["rules"]["equity_interval"]
+            self.engine = make_engine(config, strategies, BATCH)
+            if self.tape.rows:
                 self._recover()
             sources = {str(n): s.origin for n, s in enumerate(strategies, 1)}
             write_whole(folder / "sources.json", json.dumps(sources, indent=1).encode())
@@ -196,9 +197,6 @@ def run_live(
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
     folder = home / "tapes" / "accounts" / f"{account}-paper"
-    if settings.run.equity_interval_ns is None and segments(folder):
-        # the automatic interval follows the span of the market tapes, which grow; an account keeps the one it began with
-        config["rules"]["equity_interval"] = config_of(folder)["rules"]["equity_interval"]
     session = Session(folder, settings, config, strategies)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tape.tick)

@@ -22,7 +22,7 @@ from adapters.tape.reader import (
     read_rows,
 )
 from adapters.tape.sealed import canonical_json
-from api.bootstrap import Config, day_bounds, make_engine, make_feed, make_ref, strategies_of
+from api.bootstrap import Config, check_input_files, day_bounds, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
 from api.drive import begin, drive, end, go_on, in_order
 from kernel.codehash import kernel_hash
@@ -79,7 +79,7 @@ def find_run(home: Path, name: str) -> Path:
     for account in list_account_folders(home):
         if account.name == name:
             return account
-    if (Path(name) / "manifest.json").is_file() or list(Path(name).glob("*.segment")):
+    if (Path(name) / "notes.parquet").is_file() or list(Path(name).glob("*.segment")):
         return Path(name)
     raise NotFound(f"no run {name!r} in {home}: `onetape runs` lists them")
 
@@ -136,7 +136,10 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     end(engine, keep)
     tally.comparer.finish()
     tally.tape.add_ref(make_ref(config, bars))
-    return _outcome(folder, tally, engine, changes(config, strategies), manifest)
+    outcome = _outcome(folder, tally, engine, changes(config, strategies), manifest)
+    if not outcome.identical:
+        check_input_files(home, config["selection"])  # before code is blamed for what a disk did
+    return outcome
 
 
 def _outcome(folder: Path, tally: Tally, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:

@@ -1,5 +1,6 @@
 """`onetape verify`: stored bytes are what was written, and every gap is exactly the bars it refers to."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from adapters.market.reader import bar_batches
 from adapters.market.tape import list_tapes, open_tape, tapes_folder, verify_tape
 from adapters.tape.digest import TapeDigest
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
-from adapters.tape.scan import Scan
+from adapters.tape.scan import SUFFIX, Scan
 from adapters.tape.sealed import canonical_json, check_files, check_rows
+from api.bootstrap import check_input_files
 from kernel.errors import TapeCorrupt
+
+BESIDE = ("writer.lock", "sources.json")  # what a live process keeps next to its segments; in no digest
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ def verify_run(home: Path, folder: Path) -> Verified:
             raise TapeCorrupt(f"{folder}: the sealed rows have another decision digest than the manifest")
         digest, stored = manifest["tape_digest"], manifest["rows"]
     else:
+        _check_names(folder)
         digest, stored = _check_frames(folder)
     refs = read_refs(folder)
     gaps = _gaps(folder, refs)
@@ -47,6 +53,13 @@ def verify_run(home: Path, folder: Path) -> Verified:
     for ref in refs:
         _check_ref(home, folder, ref)
     return Verified(folder.name, stored + gaps, digest)
+
+
+def _check_names(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        own = path.suffix == SUFFIX or path.name in BESIDE or re.fullmatch(r"torn-\d{8}-\d+\.bin", path.name)
+        if path.is_dir() or path.parent != folder or not own:
+            raise TapeCorrupt(f"{path} is no part of the tape: nothing else belongs in its folder")
 
 
 def _check_frames(folder: Path) -> tuple[str, int]:
@@ -87,6 +100,17 @@ def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
         found = open_tape(tapes_folder(home) / tape["name"])
         if found.content_digest != tape["content_digest"]:
             raise TapeCorrupt(f"{folder}: market tape {tape['name']} is not the one it was made from")
+    check_input_files(home, ref["selection"])
+    there = _bars_of(home, ref["selection"])
+    if there != int(ref["count"]):
+        raise TapeCorrupt(f"{folder}: it refers to {int(ref['count']):,} bars, its market tapes hold {there:,} of them")
+
+
+def _bars_of(home: Path, selection: dict[str, Any]) -> int:
+    chosen, first, last = set(selection["instruments"]), selection["first_ts"], selection["last_ts"]
+    paths = [tapes_folder(home) / tape["name"] for tape in selection["tapes"]]
+    columns = ("ts_init", "instrument")
+    return sum(len(b["ts_init"]) for p in paths for b in bar_batches(p, chosen, first, last, columns=columns))
 
 
 def verify_home(home: Path, seen: Callable[[str], None]) -> int:
@@ -97,6 +121,9 @@ def verify_home(home: Path, seen: Callable[[str], None]) -> int:
         seen(f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}")
         count += 1
     for folder in [*list_run_folders(home), *list_account_folders(home)]:
+        if folder.parent.name == "runs" and not is_sealed(folder):
+            seen(f"--  {folder.name}: a backtest that did not finish, or still runs: no tape")
+            continue
         found = verify_run(home, folder)
         seen(f"ok  {found.name}: {found.events:,} events, tape {found.tape_digest[:16]}")
         count += 1

@@ -1,5 +1,6 @@
 """Stream the bars of a market tape in order: needed row groups and columns only, one thread, flat memory."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def bar_batches(
             wanted = [n for n in BAR_COLUMNS if n in stored and (columns is None or n in columns)]
             needed = wanted + [n for n in ("ts_init", "instrument") if n not in wanted]
             groups = _row_groups(file, instruments, first_ts, last_ts)
+            _read_ahead(file_path)
             for batch in file.iter_batches(batch_rows, row_groups=groups, columns=needed, use_threads=False):
                 rows = {name: batch.column(name).to_numpy() for name in needed}
                 rows = _select(rows, instruments, first_ts, last_ts)
@@ -46,6 +48,13 @@ def bar_batches(
         raise TapeCorrupt(
             f"{file_path} cannot be read ({error}): run `onetape verify`, then import it again"
         ) from error
+
+
+def _read_ahead(path: Path) -> None:
+    """Ask the system to fetch the file from disk while the first rows are decoded."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def read_actions(path: Path) -> Columns:

@@ -28,10 +28,11 @@ def _explain(engine: Engine, number: int, loaded: Loaded) -> str:
     memory = engine.memory_of(number)[instrument : instrument + 1].copy()[0]
     frame.ctx.count = 0
     try:
-        if int(frame.hook) == HOOK_BAR:
-            definition.on_bar(memory, frame.bar, frame.ctx)
-        elif definition.on_fill is not None:
-            definition.on_fill(memory, frame.fill, frame.ctx)
+        with np.errstate(divide="raise", invalid="raise", over="ignore"):  # numpy's numbers would only warn
+            if int(frame.hook) == HOOK_BAR:
+                definition.on_bar(memory, frame.bar, frame.ctx)
+            elif definition.on_fill is not None:
+                definition.on_fill(memory, frame.fill, frame.ctx)
     except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
         own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(definition.file)]
         line = own[-1].lineno if own else definition.line

@@ -1,7 +1,7 @@
 """A sealed tape: one Parquet file a family, notes, and a manifest that covers every file by hash.
 
 A backtest is written sealed from the start, since a crash leaves nothing anybody would want; what grows live is framed
-and sealed later. Either way the rows are read back and must have the digest they were written with.
+and sealed later, and read back before the frames go. `verify` recomputes both digests of either from the files.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ class SealedWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.rows, self.last_seq = folder, 0, 0
-        self.tape_digest = TapeDigest()
+        self.tape_digest, self.decision_digest = TapeDigest(), DecisionDigest()
         self._files: dict[str, _FamilyFile] = {}
         self._notes: dict[int, str] = {}
         self._refs: list[dict[str, Any]] = []
@@ -100,6 +100,7 @@ class SealedWriter:
             return
         assert int(rows["seq"][0]) > self.last_seq, "rows must follow the tape in seq order"
         self.tape_digest.add(rows, notes)
+        self.decision_digest.add(rows)
         self._notes.update(notes)
         for family, part in split_rows(rows):
             if family.name not in self._files:
@@ -114,10 +115,7 @@ class SealedWriter:
         self._refs.append({"after_row": self.rows, "ref": json.loads(body)})
 
     def finish(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Close the files, read them back, make all durable and write the manifest, which says `about` besides.
-
-        Returns the manifest. Raises TapeCorrupt when what was read back is not what was written.
-        """
+        """Close the files, make all durable and write the manifest, which says `about` besides; returns it."""
         for file in self._files.values():
             file.close()
         _write_notes(self.folder, self._notes)
@@ -130,10 +128,10 @@ class SealedWriter:
             "last_seq": self.last_seq,
             "refs": self._refs,
             "tape_digest": self.tape_digest.hex(),
+            "decision_digest": self.decision_digest.hex(),
             "files": {name: _fingerprint(self.folder / name) for name in sorted(names)},
             **about,
         }
-        manifest["decision_digest"] = check_rows(self.folder, manifest).hex()
         write_whole(self.folder / MANIFEST, _manifest_bytes(manifest))
         return manifest
 
@@ -150,6 +148,7 @@ def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         if scan.end.last is None or scan.end.torn or scan.end.last.tape_digest != tape.tape_digest.digest():
             raise TapeCorrupt(f"{folder}: the frames are not whole, so they stay as they are")
         manifest = tape.finish(about)
+        check_rows(folder, manifest)  # before the frames go
     for path in [*segments(folder), folder / "writer.lock"]:
         path.unlink(missing_ok=True)
     sync_folder(folder)

@@ -77,6 +77,8 @@ class TapeWriter:
             for later in segments(self.folder)[self._segment :]:
                 later.unlink()  # reserved by a crash that came before its first frame
             self._open_segment(end.offset, end.torn)
+        if end.last is not None and end.last.durable_seq < self.last_seq:
+            self._mark()  # all of it is on disk now, and no reader may see less than before the space was reserved
 
     def _open_segment(self, offset: int, torn: int) -> None:
         path = segment_path(self.folder, self._segment)
@@ -122,9 +124,11 @@ class TapeWriter:
             if self._clock() - self._dirty_since >= self._group_commit_s:
                 self.sync()
         elif self._marked < self.durable_seq and self._clock() - self._synced_at >= self._group_commit_s:
-            self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
-            self.sync()
-            self._marked = self.durable_seq
+            self._mark()
+
+    def _mark(self) -> None:
+        self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
+        self.sync()
 
     def sync(self) -> None:
         """Make all that was appended durable."""

@@ -1,4 +1,4 @@
-"""`demo`: everything once, on real data."""
+"""`onetape demo`: import, backtest, replay, live and report once, on the five real stocks that come with Onetape."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""`import`."""
+"""`onetape import`: files of bars onto a market tape, and what was refused."""
 
 from argparse import Namespace
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`init` and `config`."""
+"""`onetape init` and `onetape config`: a first configuration, the settings in effect, their check."""
 
 from argparse import Namespace
 

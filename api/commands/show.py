@@ -1,4 +1,4 @@
-"""`runs`, `report`, `sql`."""
+"""`onetape runs`, `report` and `sql`: what is there, one run as figures and as a page, any question."""
 
 import sys
 from argparse import Namespace

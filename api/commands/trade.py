@@ -1,4 +1,4 @@
-"""`backtest`, `replay`, `live`, `verify`."""
+"""`onetape backtest`, `replay`, `live` and `verify`: flags to a request, and the outcome as text or JSON."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""`serve` and `token`."""
+"""`onetape serve` and `onetape token`: the query API and what opens it."""
 
 from argparse import Namespace
 

@@ -1,6 +1,7 @@
 """Run the benchmarks: `./just bench [--quick] [--huge]`. Nothing else should run on the machine meanwhile."""
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -90,7 +91,9 @@ def process_rows(work: Path, huge: bool) -> list[Row]:
             peaks[name] = peak
         rate = found["bars"] / statistics.median(times)
         target = 4e6 if name == "Light" else None
-        rows.append(row(f"whole process, {name.lower()}, 10 M bars, M bars/s", rate / 1e6, target and target / 1e6, True))
+        rows.append(
+            row(f"whole process, {name.lower()}, 10 M bars, M bars/s", rate / 1e6, target and target / 1e6, True)
+        )
     rows.append(row("  peak memory, light, 10 M bars, MB", peaks["Light"], 600))
     if huge:
         home = loops.home_of(work, 50, 1_000_000)
@@ -127,7 +130,13 @@ def show(rows: list[Row]) -> None:
 
     table = Table("measurement", "value", "target", "", box=None, header_style="bold")
     for r in rows:
-        value = r["value"] if isinstance(r["value"], str) else f"{r['value']:,.3g}" if r["value"] < 100 else f"{r['value']:,.0f}"
+        value = (
+            r["value"]
+            if isinstance(r["value"], str)
+            else f"{r['value']:,.3g}"
+            if r["value"] < 100
+            else f"{r['value']:,.0f}"
+        )
         table.add_row(r["what"], value, r["target"], {True: "yes", False: "NO", None: ""}[r["ok"]])
     Console(width=110).print(table)
 
@@ -137,6 +146,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the kernel loop and live latencies only")
     parser.add_argument("--huge", action="store_true", help="also 50 million bars, for the flatness of memory")
     options = parser.parse_args()
+    for folder in ("kernel", "projections", "adapters", "api"):  # as an installed product is
+        compileall.compile_dir(ROOT / folder, quiet=1)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         rows = kernel_rows(work, 20_000)

@@ -145,6 +145,25 @@ def test_the_fee_rule(scripted, rule, qty, px, fee):
     assert engine.account.cash == units(1_000_000 - qty * px) - units(fee)
 
 
+@pytest.mark.parametrize(
+    ("buys", "cost", "released"),
+    [
+        ([(2, 10.00), (1, 10.05)], 300_500, 100_167),  # 100,166.67: the nearest
+        ([(7, 0.05), (1, 0.10)], 4_500, 562),  # 562.5: a tie goes to the even one
+        ([(5, 0.05), (3, 0.10)], 5_500, 688),  # 687.5
+    ],
+)
+def test_the_cost_of_a_partial_close_is_rounded_once_and_the_rest_stays(scripted, buys, cost, released):
+    engine = scripted()
+    script(engine, 1, 0, [(n, order(BUY, qty)) for n, (qty, _) in enumerate(buys, 1)] + [(3, order(SELL, 1))])
+    run_bars(engine, [flat(1, 10), *(flat(n + 1, px) for n, (_, px) in enumerate(buys, 1))])
+    assert engine.state.positions[1]["cost"] == cost
+    run_bars(engine, [flat(4, 20)])
+    p = engine.state.positions[1]
+    assert (p["cost"], p["realized"]) == (cost - released, 200_000 - released)
+    check_books(engine)
+
+
 def test_partial_fills_from_outside_release_the_reserve_in_parts(scripted):
     engine = scripted(simulate=0, cash=1_000)
     script(engine, 1, 0, [(1, order(BUY, 7, LIMIT, 10))])

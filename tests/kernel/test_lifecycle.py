@@ -6,8 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.codes import Kind, Origin, Reason, Status
-from kernel.lifecycle import TERMINAL, TRANSITION
+from kernel.evolve import evolve
+from kernel.jit import COMPILED
+from kernel.lifecycle import LEGAL_MOVES, TERMINAL, TRANSITION
 from kernel.state import PERSISTENT
+from kernel.tables import tables_at
 from tests.kernel.play import (
     LIMIT,
     STOP_LIMIT,
@@ -45,6 +48,37 @@ def status_of(engine, order_id) -> Status:
     """The order's status in the table, NONE once it has left it."""
     row = engine.state.orders[engine.state.orders["order_id"] == order_id]
     return Status(int(row["status"][0])) if len(row) else Status.NONE
+
+
+# Written out a second time, on purpose: what may follow what is a decision, not an implementation detail.
+MAY = {
+    "NONE": "SUBMITTED>SUBMITTED DENIED>DENIED",
+    "SUBMITTED": (
+        "ACCEPTED>ACCEPTED REJECTED>REJECTED FILLED>PARTIALLY_FILLED TRIGGERED>TRIGGERED "
+        "CANCEL_SUBMITTED>PENDING_CANCEL CANCELED>CANCELED EXPIRED>EXPIRED RESTATED>SUBMITTED"
+    ),
+    "ACCEPTED": (
+        "FILLED>PARTIALLY_FILLED TRIGGERED>TRIGGERED CANCEL_SUBMITTED>PENDING_CANCEL CANCELED>CANCELED "
+        "EXPIRED>EXPIRED RESTATED>ACCEPTED"
+    ),
+    "TRIGGERED": (
+        "FILLED>PARTIALLY_FILLED CANCEL_SUBMITTED>PENDING_CANCEL CANCELED>CANCELED EXPIRED>EXPIRED RESTATED>TRIGGERED"
+    ),
+    "PARTIALLY_FILLED": (
+        "FILLED>PARTIALLY_FILLED CANCEL_SUBMITTED>PENDING_CANCEL CANCELED>CANCELED EXPIRED>EXPIRED "
+        "RESTATED>PARTIALLY_FILLED"
+    ),
+    "PENDING_CANCEL": "FILLED>PARTIALLY_FILLED CANCELED>CANCELED EXPIRED>EXPIRED RESTATED>PENDING_CANCEL",
+}
+
+
+def test_the_moves_are_these_and_no_others():
+    expected = {
+        (Status[before], Kind[f"ORDER_{kind}"], Status[after])
+        for before, moves in MAY.items()
+        for kind, after in (move.split(">") for move in moves.split())
+    }
+    assert set(LEGAL_MOVES) == expected
 
 
 PATHS: dict[Status, tuple[Kind, ...]] = {
@@ -258,3 +292,16 @@ def test_reports_of_a_live_day(scripted):
     assert (a.cash, a.fills, a.reserved) == (units(2_000 - 998 - 3.23), 2, 0)
     assert np.array_equal(engine.memory_of(1)["fills"], [2, 0])
     check_books(engine)
+
+
+@pytest.mark.skipif(COMPILED, reason="calls a helper of the kernel, which has no entry of its own when compiled")
+@pytest.mark.parametrize("seq", [0, 3, 5])
+def test_an_event_that_is_missing_or_comes_twice_is_refused(scripted, seq):
+    """The engine numbers its inputs itself, so this is asked of `evolve`; the last event was number 3."""
+    engine = scripted()
+    run_bars(engine, [flat(t, 10) for t in (1, 2, 3)])
+    e = flat(4, 10)
+    e["seq"] = seq
+    with pytest.raises(AssertionError, match="seq must be gapless"):
+        evolve(tables_at(engine._address), e)
+    assert engine.account.seq == 3

@@ -3,6 +3,9 @@
 import pytest
 
 from kernel.codes import Kind, Reason, Status, TradingState
+from kernel.jit import COMPILED
+from kernel.risk import check
+from kernel.tables import tables_at
 from tests.kernel.play import (
     LIMIT,
     MARKET,
@@ -304,3 +307,16 @@ def test_a_stopped_strategy_is_not_asked(scripted):
     assert of(tape, Kind.SIGNAL)["strategy"].tolist() == [1, 2, 2, 1, 2]
     assert engine.memory_of(1)[0]["bars_seen"] == 2, "a paused strategy sees no bars"
     assert of(tape, Kind.ORDER_FILLED)["strategy"].tolist() == [1, 2, 2], "its working orders stay"
+
+
+@pytest.mark.skipif(COMPILED, reason="calls a helper of the kernel, which has no entry of its own when compiled")
+@pytest.mark.parametrize(
+    ("stopped", "why"), [(0, Reason.NONE), (1, Reason.STRATEGY_STOPPED), (2, Reason.STRATEGY_STOPPED)]
+)
+def test_a_signal_of_a_stopped_strategy_is_denied(scripted, stopped, why):
+    """A stopped strategy is not asked, so no run gets here: the second lock is tried by hand."""
+    engine = scripted()
+    run_bars(engine, [flat(1, 10)])
+    engine.state.books[1]["stopped"] = stopped
+    fields = {"strategy": 1, "side": 1, "qty": 1, "order_type": MARKET, "tif": 1}
+    assert check(tables_at(engine._address), event(Kind.SIGNAL, 2, 0, **fields))[0] == why

@@ -347,6 +347,17 @@ class TestSplit:
         assert engine.account.reserved == 0
         check_books(engine)
 
+    def test_a_strategys_prices_are_adjusted_and_an_orders_are_raw(self, scripted):
+        """After 2:1 the strategy still sees 100; its limit of 98 is an order at 49."""
+        engine = scripted()
+        placed = [order(BUY, 1, LIMIT, 98), order(SELL, 1, STOP, 0, 90), order(BUY, 1, STOP_LIMIT, 112, 110)]
+        script(engine, 1, 0, [(2, one) for one in placed])
+        tape = run_bars(engine, [flat(1, 100), split(2, 2, 1), flat(3, 50)])
+        for kind in (Kind.SIGNAL, Kind.ORDER_SUBMITTED):
+            rows = of(tape, kind)
+            assert rows["px"].tolist() == [units(49), 0, units(56)]
+            assert rows["trigger_px"].tolist() == [0, units(45), units(55)]
+
     def test_leaves_other_instruments_alone(self, scripted):
         engine = scripted(instruments=((0, TICK, 1), (1, TICK, 1)))
         script(engine, 1, 0, [(1, order(BUY, 10, LIMIT, 98))])

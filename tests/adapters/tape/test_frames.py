@@ -298,8 +298,23 @@ def test_epoch_grows_with_every_writer(tmp_path):
     for k in range(4):
         with TapeWriter(tmp_path / "t", SMALL) as tape:
             tape.append(some_rows(2, first_seq=1 + 2 * k))
-    assert [place.header.epoch for place in frames(tmp_path / "t")] == [1, 2, 3, 4]
-    assert [place.header.number for place in frames(tmp_path / "t")] == [1, 2, 3, 4]
+    found = [place.header for place in frames(tmp_path / "t")]
+    assert [header.epoch for header in found if header.kind == EVENTS] == [1, 2, 3, 4]
+    assert [header.number for header in found] == list(range(1, len(found) + 1))
+
+
+def test_opening_hides_nothing_from_readers(tmp_path):
+    """The last frame of a closed tape is durable; its own header could not say so when it was written."""
+    folder = tmp_path / "t"
+    for k in range(3):
+        assert len(gather(read_rows(folder))[0]) == 2 * k if k else True
+        with TapeWriter(folder) as tape:
+            assert seen_by_reader(folder) == tape.last_seq if k else True
+            tape.append(some_rows(2, first_seq=1 + 2 * k), durable=k % 2 == 0)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    for _ in range(3):
+        TapeWriter(folder).close()
+    assert sum(path.stat().st_size for path in folder.iterdir()) < size + 200  # one mark, not one an opening
 
 
 def seen_by_reader(folder: Path) -> int:

@@ -1,0 +1,300 @@
+"""A paper day: the backtest's decisions, whatever stops it in between, and no order sent twice."""
+
+import json
+import shutil
+import signal
+import threading
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapters.market.generate import write_generated_tape
+from adapters.settings import load_settings
+from adapters.tape.reader import durable_seq, read_rows
+from adapters.tape.scan import Scan, segments
+from adapters.tape.writer import TapeWriter
+from api.bootstrap import Request
+from api.live import parse_feed, run_live
+from kernel.codes import Kind
+from kernel.errors import ConfigError
+from tests.api.conftest import DAYS, SYMBOLS
+from tests.api.running import FILLED, MINE, SUBMITTED, TWO, first_of, rewrite, start_cli, stored
+
+REQUEST = Request(TWO[1::2])
+MAX = parse_feed("replay:nse@max")
+
+
+def live(home: Path, stop_after: int | None = None, request: Request = REQUEST, account: str = "main") -> dict:
+    """Trade until the feed ends, or about `stop_after` more bars were taken."""
+    stop = threading.Event()
+
+    def seen(bars: int) -> None:
+        if stop_after is not None and bars >= stop_after:
+            stop.set()
+
+    return run_live(home, load_settings(), request, MAX, account, stop, seen)
+
+
+def account_of(home: Path) -> Path:
+    return home / "tapes" / "accounts" / "main-paper"
+
+
+def check_account(home: Path, good, decisions: str) -> None:
+    """Whole, replayable, every order once, and the decisions of the backtest."""
+    rows, _ = stored(account_of(home))
+    assert rows["seq"].tolist() == list(range(1, len(rows) + 1))
+    bars = rows[rows["kind"] == int(Kind.BAR)]
+    assert len(np.unique(bars[["ts_init", "instrument"]])) == len(bars)
+    orders = rows[rows["kind"] == SUBMITTED]
+    assert len(np.unique(orders["order_id"])) == len(orders) > 30
+    found = good(home, "replay", "main-paper")
+    assert found["identical"] and found["decision_digest"] == decisions
+    assert good(home, "verify", "main-paper")["tape_digest"] == found["tape_digest"]
+
+
+def test_live_is_the_backtest(home, good):
+    run = good(home, "backtest", *TWO)
+    found = good(home, "live", *TWO, "--feed", "replay:all@max")
+    for name in ("decision_digest", "state_digest", "bars", "orders", "fills", "final_equity", "realized", "fees"):
+        assert found[name] == run[name], name
+    assert found["stopped"] is False and found["recovered_events"] == 0
+    check_account(home, good, run["decision_digest"])
+    again = good(home, "live", *TWO, "--feed", "replay:all@max")  # nothing new: nothing happens
+    assert (again["new_bars"], again["recovered_events"]) == (0, found["events"])
+    assert (again["tape_digest"], again["decision_digest"]) == (found["tape_digest"], found["decision_digest"])
+
+
+@pytest.mark.parametrize("stops", [[1, 900], [40, 40, 1_500]])
+def test_stopped_and_started_again(home, good, stops):
+    run = good(home, "backtest", *TWO)
+    taken = 0
+    for stop in stops:
+        found = live(home, stop)
+        assert found["stopped"] and found["new_bars"] >= stop
+        taken += found["new_bars"]
+    found = live(home)
+    assert found["recovered_events"] > 0 and found["new_bars"] == run["bars"] - taken
+    assert found["decision_digest"] == run["decision_digest"]
+    rows, notes = stored(account_of(home))
+    starts = rows[rows["kind"] == int(Kind.RUN_STARTED)]
+    assert len(starts) == len(stops) + 1 and sorted(notes) == starts["seq"].tolist()
+    check_account(home, good, run["decision_digest"])
+
+
+def kill_and_go_on(home: Path, good, decisions: str, after: list[int], capacity: int) -> None:
+    """kill -9 once the tape has passed each seq of `after`; in the end the day is the backtest's."""
+    for seq in after:
+        process = start_cli(home, "live", *TWO, "--feed", "replay:nse@max", "--json")
+        give_up = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < give_up:
+            if segments(account_of(home)) and durable_seq(account_of(home)) >= seq:
+                break
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it should have been in the middle"
+        with TapeWriter(account_of(home)) as tape:
+            assert seq <= tape.last_seq < capacity
+    assert live(home)["decision_digest"] == decisions
+    check_account(home, good, decisions)
+
+
+def test_killed_in_the_middle_and_started_again(home, good):
+    run = good(home, "backtest", *TWO)
+    kill_and_go_on(home, good, run["decision_digest"], [700, 2_500], run["events"])
+
+
+@pytest.mark.torture
+def test_killed_many_times(home, good):
+    run = good(home, "backtest", *TWO)
+    rng = np.random.default_rng(4)
+    for _ in range(6):
+        shutil.rmtree(account_of(home), ignore_errors=True)
+        seqs = sorted(int(s) for s in rng.integers(1, run["events"] - 1_500, 6))
+        kill_and_go_on(home, good, run["decision_digest"], seqs, run["events"])
+
+
+def test_interrupt_ends_in_good_order(home, good):
+    """Ctrl-C in a paced session: RUN_ENDED is on the tape, and class B events were durable within moments."""
+    process = start_cli(home, "live", *TWO, "--feed", "replay:nse@600x", "--json")
+    give_up = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < give_up:
+        if segments(account_of(home)) and durable_seq(account_of(home)) >= 20:
+            break
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    found = json.loads(out)
+    assert found["stopped"] and 0 < found["new_bars"] < 3_000
+    rows, _ = stored(account_of(home))
+    assert int(rows[-1]["kind"]) in (int(Kind.RUN_ENDED), int(Kind.EQUITY)) and found["events"] == len(rows)
+    assert good(home, "replay", "main-paper")["identical"]
+
+
+def test_bars_become_durable_while_the_feed_is_silent(home):
+    """A paced feed that waits for its next bar: a reader sees the last one within the group commit, not a bar later."""
+    stop, now = threading.Event(), []
+    slow = parse_feed("replay:nse@60x")  # a bar a second
+    request = replace(REQUEST, symbols=["ACC"])
+
+    def watch() -> None:
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up and not stop.is_set():
+            if segments(account_of(home)) and durable_seq(account_of(home)) >= 2:  # RUN_STARTED, first bar
+                now.append(time.monotonic())
+                stop.set()
+            time.sleep(0.005)
+
+    began = []
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run_live(home, load_settings(), request, slow, "main", stop, lambda bars: began.append(time.monotonic()))
+    watcher.join()
+    assert now and now[0] - began[0] < 0.6
+    assert len(began) == 1
+
+
+def test_nothing_is_decided_before_it_is_durable(home):
+    """Every order's frame is on disk before the next slice: the watermark of any frame after it covers it."""
+    live(home, 900)
+    covered, orders = 0, 0
+    for place in Scan(account_of(home)):
+        assert place.header.durable_seq >= covered, "a frame with an order was followed before it was durable"
+        if place.header.rows:
+            from adapters.tape.frame import unpack_events
+
+            rows, _ = unpack_events(place.body)
+            sent = rows[np.isin(rows["kind"], [SUBMITTED, FILLED])]
+            if len(sent):
+                covered, orders = int(sent["seq"][-1]), orders + 1
+    assert orders > 10
+
+
+# Going on under other circumstances -------------------------------------------------------------------------------------
+
+
+def test_stopped_during_warm_up(home, good):
+    """What is left of the warm-up after a restart still sends nothing."""
+    run = good(home, "backtest", *TWO, "--from", DAYS[1], "--warm-up-days", 1)
+    request = replace(REQUEST, first_day=DAYS[1], warm_up_days=1)
+    live(home, 500, request)
+    assert live(home, None, request)["decision_digest"] == run["decision_digest"]
+
+
+def test_the_market_tape_grows(tmp_path, good, load):
+    """Yesterday's account goes on with today's bars, however long the tapes have become."""
+    home = tmp_path / "home"
+    write_generated_tape(home, "nse", 5, SYMBOLS[:2], 2)
+    first = live(home)
+    write_generated_tape(home, "later", 6, SYMBOLS[:2], 7, date(2024, 1, 3))
+    found = run_live(home, load_settings(), REQUEST, parse_feed("replay:all@max"), "main", threading.Event())
+    assert found["recovered_events"] == first["events"] and found["new_bars"] == 7 * 375 * 2
+    run = good(home, "backtest", *TWO)
+    assert found["decision_digest"] == run["decision_digest"]
+
+
+def test_a_split_at_the_time_of_the_last_bar_before_a_stop(tmp_path, good, call, load):
+    """It belongs to the next slice, so a restart right there must not lose it."""
+    home, hours = tmp_path / "home", []
+    for k in range(72):
+        px = 100 + (k * 7) % 11 if k < 24 else 50 + (k * 5) % 7
+        hours.append(f"2024-01-{1 + k // 24:02d} {k % 24:02d}:00:00,{px},{px + 2},{px - 2},{px + 1},10")
+    (tmp_path / "COIN.csv").write_text("datetime,open,high,low,close,volume\n" + "\n".join(hours) + "\n")
+    (tmp_path / "actions.csv").write_text("symbol,date,kind,value\nCOIN,2024-01-02,split,2:1\n")
+    said = call(home, "import", tmp_path / "COIN.csv", "--tz", "UTC", "--span", "1h", "--actions", tmp_path / "actions.csv")
+    assert said.code == 0, said.err + said.out
+    run = good(home, "backtest", "--strategy", "buy_and_hold")
+    rows, _ = stored(home / "runs" / run["run_id"])
+    [split] = rows[rows["kind"] == int(Kind.SPLIT)]
+    request, feed = Request(["buy_and_hold"]), parse_feed("replay:all@max")
+    for stop_at in range(22, 27):
+        stop, account = threading.Event(), f"a{stop_at}"
+
+        def seen(bars: int, stop=stop, stop_at=stop_at) -> None:
+            if bars >= stop_at:
+                stop.set()
+
+        run_live(home, load_settings(), request, feed, account, stop, seen)
+        last = [r for r, _ in read_rows(home / "tapes" / "accounts" / f"{account}-paper")][-1]["ts_init"][-1]
+        assert (int(last) == int(split["ts_init"])) == (stop_at == 24)
+        found = run_live(home, load_settings(), request, feed, account, threading.Event())
+        assert found["state_digest"] != "" and found["final_equity"] == run["final_equity"], stop_at
+
+
+def test_another_configuration_is_refused(home, call):
+    live(home, 400)
+    before = stored(account_of(home))[0].tobytes()
+    for more, what in ((("--cash", "5"), "cash"), (("--fees", "zero"), "fees"), (("--symbols", "ACC"), "instruments")):
+        said = call(home, "live", *TWO, *more, "--feed", "replay:nse@max")
+        assert said.code == 2 and what in said.err and "--account" in said.err
+    said = call(home, "live", *TWO[:2], "--feed", "replay:nse@max")
+    assert said.code == 2 and "strategies" in said.err
+    assert stored(account_of(home))[0].tobytes() == before
+
+
+def test_code_that_decides_otherwise_is_refused(home, call, good, strategy_file):
+    """Its state would be unknown: nothing is appended, and the old code goes on."""
+    path = strategy_file(MINE)
+    asked = ("live", "--strategy", f"{path}:Mine", "--feed", "replay:nse@max")
+    good(home, *asked, "--to", DAYS[0])
+    rows, _ = stored(account_of(home))
+    strategy_file(MINE.replace("buy(10)", "buy(11)"))
+    said = call(home, *asked)
+    assert said.code == 2 and "comes out with another qty than recorded (10 then, 11 now)" in said.err
+    assert stored(account_of(home))[0].tobytes() == rows.tobytes()
+    strategy_file(MINE + "# a comment\n")
+    assert good(home, *asked)["new_bars"] > 0
+
+
+def test_a_forged_fill_is_refused(home, call):
+    live(home, 900)
+
+    def change(rows):
+        rows["px"][first_of(rows, FILLED)] += 500
+        return rows
+
+    rewrite(account_of(home), change)
+    said = call(home, "live", *TWO, "--feed", "replay:nse@max")
+    assert said.code == 2 and "ORDER_FILLED" in said.err and "another px" in said.err
+
+
+def test_a_second_live_process_is_refused(home, call):
+    with TapeWriter(account_of(home)):
+        said = call(home, "live", *TWO, "--feed", "replay:nse@max")
+    assert said.code == 75 and "another process" in said.err
+
+
+def test_a_day_without_bars_leaves_a_home_in_order(home, call, good):
+    """An account that never saw a bar is no tape, and no command stumbles over it."""
+    call(home, "live", *TWO, "--feed", "replay:nse@max", "--from", "2031-01-01")
+    assert good(home, "runs") == []
+    assert good(home, "verify")["verified"] == 1
+    said = call(home, "replay", DAYS[0])
+    assert said.code == 2 and "nothing was recorded" in said.err
+    assert good(home, "live", *TWO, "--feed", "replay:nse@max")["orders"] > 0
+
+
+def test_a_strategy_that_raises_stops_alone(home, call, strategy_file):
+    path = strategy_file(MINE.replace("return HOLD", "return buy(10 // (ctx.position * 0))", 1))
+    said = call(home, "live", "--strategy", f"{path}:Mine", *TWO[:2], "--feed", "replay:nse@max", "--json")
+    assert said.code == 1 and "divide by zero" in said.err and f"{path.name}:" in said.err
+    assert said.json["faults"] == 1 and said.json["fills"] > 10
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nse", "replay", "replay:", "replay:@max", "replay:nse@fast", "replay:nse@0x", "replay:nse@-5x",
+             "replay:nse@nan", "replay:nse@1e9x", "tcp:nse@max"],
+)  # fmt: skip
+def test_feeds_that_are_none(text):
+    with pytest.raises(ConfigError):
+        parse_feed(text)
+
+
+def test_feeds():
+    assert parse_feed("replay:nse@max").tapes == ("nse",) and parse_feed("replay:nse").speed is None
+    assert parse_feed("replay:all@60x").speed == 60 and parse_feed("replay:all@0.5").tapes == ()
