@@ -20,9 +20,10 @@ def collateral_of(p):
 
 @jit_call
 def fee_of(s, qty, px):
-    """Charges of a fill by the run's fee rule, money; rounded half up, first to a unit, then to `fee_round`."""
+    """Charges of a fill by the run's fee rule, money: the share of its value rounded half up to a multiple of
+    `fee_round`, once, plus the flat part, within the bounds; the sum is kept on that multiple too."""
     r = rules(s)
-    fee = mul_div(qty * px, r.fee_rate, RATE_SCALE, HALF_UP) + r.fee_flat
+    fee = mul_div(qty * px, r.fee_rate, RATE_SCALE * r.fee_round, HALF_UP) * r.fee_round + r.fee_flat
     if fee < r.fee_min:
         fee = r.fee_min
     if r.fee_max > 0 and fee > r.fee_max:

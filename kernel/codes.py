@@ -121,6 +121,7 @@ class Reason(IntEnum):
     ILLEGAL_MOVE = 30
     UNKNOWN_ORDER = 31
     OVERFILL = 32
+    BAD_COMMAND = 33
     EXCEPTION = 40
     TOO_MANY_SIGNALS = 41
 
@@ -149,6 +150,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.ILLEGAL_MOVE: "the report does not follow from the order's state",
     Reason.UNKNOWN_ORDER: "no working order has this id",
     Reason.OVERFILL: "the fill is larger than what is left of the order",
+    Reason.BAD_COMMAND: "the command names nothing that exists, or its value is out of range",
     Reason.EXCEPTION: "the strategy raised an exception",
     Reason.TOO_MANY_SIGNALS: "the strategy placed more signals in one call than a call may",
 }

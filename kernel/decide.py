@@ -113,7 +113,7 @@ def _place(s, strategy, here, intent, cause, ts_event, ts_init):
     signal = draft(s, SIGNAL, KERNEL, cause, ts_event, ts_init)
     instrument = here if intent.instrument < 0 else intent.instrument
     known = instrument < rules(s).instruments
-    tick = instrument_row(s, instrument).tick if known else 1
+    tick = max(1, instrument_row(s, instrument).tick) if known else 1  # 0: not in this run, denied below
     factor = market(s, instrument).adjustment if known else 1.0
     signal.instrument, signal.strategy, signal.side = instrument, strategy, intent.side
     signal.order_type, signal.tif, signal.ref, signal.qty = intent.order_type, intent.tif, intent.ref, intent.qty

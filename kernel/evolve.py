@@ -4,10 +4,11 @@ Folding a recorded tape and running the step go through here alike, which is why
 """
 
 from kernel.accounting import apply_dividend, apply_fill, apply_split, revalue
-from kernel.codes import Flag, Kind, Origin, Reason, Status, code
+from kernel.codes import Flag, Kind, Origin, Reason, Status, TradingState, code
 from kernel.jit import jit, jit_call
 from kernel.lifecycle import TRANSITION
 from kernel.orders import count_working, find_slot, free_slot, open_slot
+from kernel.state import LIMITS
 from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
 from kernel.units import DOWN, MONEY_MAX, PX_MAX, QTY_MAX, fits_product, mul_div
 
@@ -25,6 +26,8 @@ NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = code(Reason.NONE), code(Reason.ILLEGAL_MOVE)
 OVERFILL, OVERFLOW, UNKNOWN_INSTRUMENT = code(Reason.OVERFILL), code(Reason.OVERFLOW), code(Reason.UNKNOWN_INSTRUMENT)
 ST_PARTIAL, ST_FILLED, ST_ILLEGAL = code(Status.PARTIALLY_FILLED), code(Status.FILLED), code(Status.ILLEGAL)
 ST_CANCELED, ST_REJECTED, ST_EXPIRED = code(Status.CANCELED), code(Status.REJECTED), code(Status.EXPIRED)
+ACTIVE, HALTED, BAD_COMMAND = code(TradingState.ACTIVE), code(TradingState.HALTED), code(Reason.BAD_COMMAND)
+LIMIT_FIELDS = len(LIMITS.names)
 RUNNING, ON_PAUSE, FAILED = 0, 1, 2  # book.stopped
 
 
@@ -139,6 +142,8 @@ def _remember_fill(s, o, e):
 @jit_call
 def _fold_control(s, e):
     a, kind = account(s), e.kind
+    if LIMIT_CHANGED <= kind <= CASH_ADJUSTED and refusal(s, e) != NONE:
+        return
     if kind == CASH_ADJUSTED:
         a.cash += e.amount_money
         a.paid_in += e.amount_money
@@ -167,9 +172,24 @@ def _fold_control(s, e):
         book(s, e.strategy).stopped = RUNNING
 
 
+@jit
+def _refuse_command(s, e):
+    """Whether a command names what exists and sets what can be; anything else changes nothing."""
+    fits = 0 < e.strategy <= rules(s).strategies
+    if e.kind == CASH_ADJUSTED:
+        fits = -MONEY_MAX < e.amount_money < MONEY_MAX and -MONEY_MAX < account(s).cash + e.amount_money < MONEY_MAX
+    elif e.kind == TRADING_STATE_CHANGED:
+        fits = ACTIVE <= e.setting <= HALTED
+    elif e.kind == LIMIT_CHANGED:
+        fits = 0 <= e.code < LIMIT_FIELDS and 0 <= e.setting < MONEY_MAX
+    return NONE if fits else BAD_COMMAND
+
+
 @jit_call
 def refusal(s, e):
     """Why a report or corporate action must not change the state, Reason.NONE when it may."""
+    if LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED:
+        return _refuse_command(s, e)
     if e.instrument < 0 or e.instrument >= rules(s).instruments:
         return UNKNOWN_INSTRUMENT
     if e.kind == SPLIT:

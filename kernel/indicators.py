@@ -70,9 +70,15 @@ class Indicator:
 
 
 @jit_user
+def canonical(x):
+    """The one NaN and the one zero: different bits for the same number would be different states."""
+    return math.nan if x != x else x + 0.0
+
+
+@jit_user
 def _set(m, value):
     m.previous = m.value
-    m.value = value
+    m.value = canonical(value)
 
 
 @jit_user

@@ -17,6 +17,7 @@ from kernel.venue import match, restate_orders
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 FIRST_REPORT, LAST_REPORT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_RESTATED)
 EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
+LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
 SLICE_END, NONE, EXTERNAL = code(Flag.SLICE_END), code(Reason.NONE), code(Origin.EXTERNAL)
 
 
@@ -66,7 +67,8 @@ def take_bar(s, e):
 @jit_call
 def _take_first_bar(s, e):
     """As `take_bar`, with the EQUITY event of the interval that is over: values and `ts_event` from before this bar."""
-    due = draft_equity(s, e.seq, account(s).ts, e.ts_init)
+    before = account(s).ts if account(s).seq > 0 else e.ts_open
+    due = draft_equity(s, e.seq, before, e.ts_init)
     evolve(s, e)
     due.seq = e.seq + 1
     emit(s, due)
@@ -111,7 +113,8 @@ def decide_slice(s):
 def take_other(s, e):
     """Anything that is not a bar: corporate actions, venue reports, commands, timers."""
     e.seq = account(s).seq + 1
-    if e.kind == SPLIT or e.kind == DIVIDEND or FIRST_REPORT <= e.kind <= LAST_REPORT:
+    command = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED
+    if command or e.kind == SPLIT or e.kind == DIVIDEND or FIRST_REPORT <= e.kind <= LAST_REPORT:
         reason = refusal(s, e)
         if reason != NONE:
             evolve(s, e)

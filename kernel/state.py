@@ -15,6 +15,7 @@ from kernel.codes import TradingState
 from kernel.errors import LimitExceeded
 from kernel.schema import EVENT, Record
 
+TIME_MIN = -(2**62)  # ns: before any event
 INTENTS = 16  # signals a strategy may place in one call
 
 
@@ -348,6 +349,7 @@ def _fill_tables(state: State, rules: Rules, limits: dict[str, int], listed: lis
     account.cash = account.paid_in = account.peak = rules.cash
     account.trading_state = TradingState.ACTIVE
     account.cursor = -1
+    account.ts = account.equity_due = TIME_MIN
     state.markets["slice"] = -1
     orders = state.orders
     orders["next"] = np.arange(1, orders.size + 1)

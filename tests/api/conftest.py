@@ -9,9 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 SYMBOLS = ["ACC", "INFY", "TCS", "NIFTY", "ZEEL"]  # the last trades in two minutes of three
+MINUTE = 60 * 10**9
 DAYS = ("2024-01-01", "2024-01-02")
 
 
@@ -28,13 +30,32 @@ class Said:
         return json.loads(self.out)
 
 
+def write_mornings(home: Path, seed: int) -> None:
+    """The market tape `nse`: the first 150 minutes of each of DAYS, tick 0.05."""
+    from adapters.market.actions import action_columns
+    from adapters.market.generate import generate_sessions
+    from adapters.market.instruments import Instrument, Registry
+    from adapters.market.writer import TapeWriter
+
+    columns = generate_sessions(seed, SYMBOLS, len(DAYS), date.fromisoformat(DAYS[0]))
+    minute = columns["ts_init"] // MINUTE % 1_440 - 225  # 09:15 IST
+    columns = {name: values[minute <= 150] for name, values in columns.items()}
+    registry = Registry.load(home)
+    known = registry.add(Instrument(-1, symbol, 500) for symbol in SYMBOLS)
+    registry.save()
+    numbers = {i.symbol: i.number for i in known}
+    columns["instrument"] = np.array([numbers[s] for s in SYMBOLS], "i4")[columns["instrument"]]
+    order = np.lexsort((columns["instrument"], columns["ts_init"]))
+    with TapeWriter(home, "nse", [(i.number, i.symbol) for i in known]) as tape:
+        tape.add({name: values[order] for name, values in columns.items()})
+        tape.finish(action_columns([]), [], {"seed": seed})
+
+
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory, load: Callable) -> Path:
-    """A home with two days of minute bars of five symbols; `load` has the engine compiled. Copy it before you write."""
-    from adapters.market.generate import write_generated_tape
-
+    """A home with two mornings of minute bars of five symbols; `load` has the engine compiled. Copy it to write in it."""
     home = tmp_path_factory.mktemp("market")
-    write_generated_tape(home, "nse", 11, SYMBOLS, len(DAYS), date.fromisoformat(DAYS[0]))
+    write_mornings(home, 11)
     return home
 
 

@@ -37,7 +37,7 @@ class Sips:
 def test_json_of_a_backtest(home, good):
     found = good(home, "backtest", *TWO)
     assert found.keys() >= KEYS
-    assert found["fills"] > 100 and found["faults"] == 0 and found["faults_text"] == []
+    assert found["fills"] > 40 and found["faults"] == 0 and found["faults_text"] == []
     rows, notes = stored(home / "runs" / found["run_id"])
     assert len(rows) == found["stored_events"] == found["events"] - found["bars"]
     assert not (rows["kind"] == BAR).any()
@@ -83,7 +83,7 @@ def test_processes_hash_seeds_and_the_interpreter(home, good):
     for name in (*DIGESTS, "final_equity", "fees", "events"):
         assert said[0][name] == said[1][name] == here[name], name
         assert said[2][name] == here_piece[name], name
-    assert here_piece["fills"] > 30
+    assert here_piece["fills"] > 5
     if COMPILED:  # and the interpreter's run replays compiled
         assert good(home, "replay", said[2]["run_id"])["identical"]
 

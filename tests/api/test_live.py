@@ -21,7 +21,7 @@ from api.bootstrap import Request
 from api.live import parse_feed, run_live
 from kernel.codes import Kind
 from kernel.errors import ConfigError
-from tests.api.conftest import DAYS, SYMBOLS
+from tests.api.conftest import DAYS
 from tests.api.running import FILLED, MINE, SUBMITTED, TWO, first_of, rewrite, start_cli, stored
 
 REQUEST = Request(TWO[1::2])
@@ -68,7 +68,7 @@ def test_live_is_the_backtest(home, good):
     assert (again["tape_digest"], again["decision_digest"]) == (found["tape_digest"], found["decision_digest"])
 
 
-@pytest.mark.parametrize("stops", [[1, 900], [40, 40, 1_500]])
+@pytest.mark.parametrize("stops", [[1, 300], [40, 40, 600]])
 def test_stopped_and_started_again(home, good, stops):
     run = good(home, "backtest", *TWO)
     taken = 0
@@ -105,7 +105,7 @@ def kill_and_go_on(home: Path, good, decisions: str, after: list[int], capacity:
 
 def test_killed_in_the_middle_and_started_again(home, good):
     run = good(home, "backtest", *TWO)
-    kill_and_go_on(home, good, run["decision_digest"], [700, 2_500], run["events"])
+    kill_and_go_on(home, good, run["decision_digest"], [250, 1_000], run["events"])
 
 
 @pytest.mark.torture
@@ -114,7 +114,7 @@ def test_killed_many_times(home, good):
     rng = np.random.default_rng(4)
     for _ in range(6):
         shutil.rmtree(account_of(home), ignore_errors=True)
-        seqs = sorted(int(s) for s in rng.integers(1, run["events"] - 1_500, 6))
+        seqs = sorted(int(s) for s in rng.integers(1, run["events"] - 500, 6))
         kill_and_go_on(home, good, run["decision_digest"], seqs, run["events"])
 
 
@@ -130,7 +130,7 @@ def test_interrupt_ends_in_good_order(home, good):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     found = json.loads(out)
-    assert found["stopped"] and 0 < found["new_bars"] < 3_000
+    assert found["stopped"] and 0 < found["new_bars"] < 1_300
     rows, _ = stored(account_of(home))
     assert int(rows[-1]["kind"]) in (int(Kind.RUN_ENDED), int(Kind.EQUITY)) and found["events"] == len(rows)
     assert good(home, "replay", "main-paper")["identical"]
@@ -161,7 +161,7 @@ def test_bars_become_durable_while_the_feed_is_silent(home):
 
 def test_nothing_is_decided_before_it_is_durable(home):
     """Every order's frame is on disk before the next slice: the watermark of any frame after it covers it."""
-    live(home, 900)
+    live(home, 600)
     covered, orders = 0, 0
     for place in Scan(account_of(home)):
         assert place.header.durable_seq >= covered, "a frame with an order was followed before it was durable"
@@ -182,18 +182,18 @@ def test_stopped_during_warm_up(home, good):
     """What is left of the warm-up after a restart still sends nothing."""
     run = good(home, "backtest", *TWO, "--from", DAYS[1], "--warm-up-days", 1)
     request = replace(REQUEST, first_day=DAYS[1], warm_up_days=1)
-    live(home, 500, request)
+    live(home, 200, request)
     assert live(home, None, request)["decision_digest"] == run["decision_digest"]
 
 
 def test_the_market_tape_grows(tmp_path, good, load):
     """Yesterday's account goes on with today's bars, however long the tapes have become."""
     home = tmp_path / "home"
-    write_generated_tape(home, "nse", 5, SYMBOLS[:2], 2)
+    write_generated_tape(home, "nse", 5, ["ACC"], 1)
     first = live(home)
-    write_generated_tape(home, "later", 6, SYMBOLS[:2], 7, date(2024, 1, 3))
+    write_generated_tape(home, "later", 6, ["ACC"], 1, date(2024, 1, 9))
     found = run_live(home, load_settings(), REQUEST, parse_feed("replay:all@max"), "main", threading.Event())
-    assert found["recovered_events"] == first["events"] and found["new_bars"] == 7 * 375 * 2
+    assert found["recovered_events"] == first["events"] and found["new_bars"] == 375
     run = good(home, "backtest", *TWO)
     assert found["decision_digest"] == run["decision_digest"]
 
@@ -223,11 +223,11 @@ def test_a_split_at_the_time_of_the_last_bar_before_a_stop(tmp_path, good, call,
         last = [r for r, _ in read_rows(home / "tapes" / "accounts" / f"{account}-paper")][-1]["ts_init"][-1]
         assert (int(last) == int(split["ts_init"])) == (stop_at == 24)
         found = run_live(home, load_settings(), request, feed, account, threading.Event())
-        assert found["state_digest"] != "" and found["final_equity"] == run["final_equity"], stop_at
+        assert float(found["final_equity"]) == run["final_equity"], stop_at
 
 
 def test_another_configuration_is_refused(home, call):
-    live(home, 400)
+    live(home, 200)
     before = stored(account_of(home))[0].tobytes()
     for more, what in ((("--cash", "5"), "cash"), (("--fees", "zero"), "fees"), (("--symbols", "ACC"), "instruments")):
         said = call(home, "live", *TWO, *more, "--feed", "replay:nse@max")
@@ -252,7 +252,7 @@ def test_code_that_decides_otherwise_is_refused(home, call, good, strategy_file)
 
 
 def test_a_forged_fill_is_refused(home, call):
-    live(home, 900)
+    live(home, 600)
 
     def change(rows):
         rows["px"][first_of(rows, FILLED)] += 500

@@ -11,7 +11,7 @@ import pytest
 from adapters.market.tape import tapes_folder
 from kernel.codes import Kind
 from kernel.schema import events, join_rows
-from tests.api.conftest import DAYS
+from tests.api.conftest import DAYS, write_mornings
 from tests.api.running import DIGESTS, FILLED, MINE, SIGNAL, SUBMITTED, TWO, first_of, rewrite, stored
 
 REPLAY_KEYS = {"identical", "events", "tape_digest", "decision_digest", "state_digest", "code_changed", "first_divergence"}
@@ -213,11 +213,8 @@ def test_a_market_tape_that_is_gone(home, run, call):
 
 
 def test_a_market_tape_imported_differently(home, run, call):
-    from adapters.market.generate import write_generated_tape
-    from tests.api.conftest import SYMBOLS
-
     shutil.rmtree(tapes_folder(home) / "nse")
-    write_generated_tape(home, "nse", 12, SYMBOLS, 2)
+    write_mornings(home, 12)
     said = call(home, "replay", run["run_id"])
     assert said.code == 2 and "market tape nse is not the one the run used" in said.err
 
@@ -227,7 +224,7 @@ def test_a_market_tape_that_rotted(home, run, call):
     path = tapes_folder(home) / "nse" / "bars.parquet"
     table = pq.read_table(path)
     close = table.column("close").to_numpy().copy()
-    close[2_000] += 500
+    close[np.flatnonzero(table.column("instrument").to_numpy() == 0)[100]] += 500
     high = np.maximum(table.column("high").to_numpy(), close)
     for name, values in (("close", close), ("high", high)):
         place = table.schema.get_field_index(name)

