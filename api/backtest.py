@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from adapters.files import canonical_json
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
-from adapters.tape.sealed import SealedWriter, canonical_json
+from adapters.tape.sealed import SealedWriter
 from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, make_feed, make_ref
 from api.drive import begin, end, go_on, in_order
 from kernel.codes import Kind

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from adapters.files import canonical_json, sha256_file
 from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
-from adapters.market.files import sha256_file
 from adapters.market.instruments import Registry
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
 from adapters.tape.digest import TapeDigest
-from adapters.tape.sealed import canonical_json
 from kernel.codehash import kernel_hash
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, NotReplayable, TapeCorrupt

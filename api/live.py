@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from adapters.clocks.pacing import MaxClock, PacedClock
+from adapters.files import canonical_json, write_whole
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
-from adapters.tape.files import write_whole
 from adapters.tape.reader import config_of, read_rows
-from adapters.tape.sealed import canonical_json
 from adapters.tape.writer import TapeWriter
 from adapters.venues.simulated import SimulatedVenue
 from api.backtest import summarise

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from adapters.files import canonical_json
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.reader import (
@@ -21,7 +22,6 @@ from adapters.tape.reader import (
     read_manifest,
     read_rows,
 )
-from adapters.tape.sealed import canonical_json
 from api.bootstrap import Config, check_input_files, day_bounds, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
 from api.drive import begin, drive, end, go_on, in_order

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from adapters.files import canonical_json
 from adapters.market.reader import bar_batches
-from adapters.market.tape import list_tapes, open_tape, tapes_folder, verify_tape
+from adapters.market.tape import list_tapes, open_tape, tapes_folder
+from adapters.market.verify import verify_tape
 from adapters.tape.digest import TapeDigest
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
 from adapters.tape.scan import SUFFIX, Scan
-from adapters.tape.sealed import canonical_json, check_files, check_rows
+from adapters.tape.sealed import check_files, check_rows
 from api.bootstrap import check_input_files
 from kernel.errors import TapeCorrupt
 
@@ -23,11 +25,16 @@ BESIDE = ("writer.lock", "sources.json")  # what a live process keeps next to it
 
 @dataclass(frozen=True)
 class Verified:
-    """A tape whose every byte was read and agreed."""
+    """A tape whose every byte was read and agreed. `torn`: bytes of a last write that a crash cut short."""
 
     name: str
     events: int
     tape_digest: str
+    torn: int = 0
+
+    def line(self, width: int = 64) -> str:
+        text = f"ok  {self.name}: {self.events:,} events, tape {self.tape_digest[:width]}"
+        return text + (f" (then {self.torn:,} bytes of a torn last write, put aside on opening)" if self.torn else "")
 
 
 def verify_run(home: Path, folder: Path) -> Verified:
@@ -35,6 +42,7 @@ def verify_run(home: Path, folder: Path) -> Verified:
 
     Raises TapeCorrupt naming what is wrong.
     """
+    torn = 0
     if is_sealed(folder):
         manifest = read_manifest(folder)
         check_files(folder, manifest)
@@ -44,7 +52,7 @@ def verify_run(home: Path, folder: Path) -> Verified:
         digest, stored = manifest["tape_digest"], manifest["rows"]
     else:
         _check_names(folder)
-        digest, stored = _check_frames(folder)
+        digest, stored, torn = _check_frames(folder)
     refs = read_refs(folder)
     gaps = _gaps(folder, refs)
     referred = sum(int(ref["count"]) for ref in refs)
@@ -52,7 +60,7 @@ def verify_run(home: Path, folder: Path) -> Verified:
         raise TapeCorrupt(f"{folder}: {gaps:,} events are not stored, but its references cover {referred:,}")
     for ref in refs:
         _check_ref(home, folder, ref)
-    return Verified(folder.name, stored + gaps, digest)
+    return Verified(folder.name, stored + gaps, digest, torn)
 
 
 def _check_names(folder: Path) -> None:
@@ -62,9 +70,9 @@ def _check_names(folder: Path) -> None:
             raise TapeCorrupt(f"{path} is no part of the tape: nothing else belongs in its folder")
 
 
-def _check_frames(folder: Path) -> tuple[str, int]:
-    digest, stored = TapeDigest(), 0
-    for place in Scan(folder):
+def _check_frames(folder: Path) -> tuple[str, int, int]:
+    digest, stored, scan = TapeDigest(), 0, Scan(folder)
+    for place in scan:
         if place.header.kind == EVENTS:
             rows, notes = unpack_events(place.body)
             digest.add(rows, notes)
@@ -73,7 +81,7 @@ def _check_frames(folder: Path) -> tuple[str, int]:
             digest.add_ref(place.body)
         if digest.digest() != place.header.tape_digest:
             raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
-    return digest.hex(), stored
+    return digest.hex(), stored, scan.end.torn
 
 
 def _gaps(folder: Path, refs: list[dict[str, Any]]) -> int:
@@ -124,7 +132,6 @@ def verify_home(home: Path, seen: Callable[[str], None]) -> int:
         if folder.parent.name == "runs" and not is_sealed(folder):
             seen(f"--  {folder.name}: a backtest that did not finish, or still runs: no tape")
             continue
-        found = verify_run(home, folder)
-        seen(f"ok  {found.name}: {found.events:,} events, tape {found.tape_digest[:16]}")
+        seen(verify_run(home, folder).line(16))
         count += 1
     return count

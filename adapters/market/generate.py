@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.files import import_lock
 from adapters.market.actions import action_columns
-from adapters.market.files import import_lock
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.prices import SCALE
 from adapters.market.tape import Columns, Manifest

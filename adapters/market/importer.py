@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.files import import_lock, make_folder, sha256_file
 from adapters.market.actions import Action, StatedAction, action_columns, read_actions_file
 from adapters.market.apply import collect_actions
-from adapters.market.files import import_lock, make_folder, sha256_file
 from adapters.market.findings import Finding
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.load import Loaded, Progress, Symbols, load_file

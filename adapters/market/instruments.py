@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from adapters.market.files import canonical_json, make_folder, write_durable
+from adapters.files import canonical_json, make_folder, write_whole
 from kernel.errors import ConfigError, NotFound, TapeCorrupt
 
 FORMAT = 1
@@ -119,7 +119,7 @@ class Registry:
         """Write the table durably, replacing the old one in one step."""
         make_folder(self.path.parent)
         rows = [asdict(instrument) for instrument in self._by_number]
-        write_durable(self.path, canonical_json({"format": FORMAT, "instruments": rows}))
+        write_whole(self.path, canonical_json({"format": FORMAT, "instruments": rows}))
 
 
 def _instrument(row: dict) -> Instrument:

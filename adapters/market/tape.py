@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.market.files import canonical_json, sha256_file
+from adapters.files import canonical_json
 from kernel.errors import NotFound, TapeCorrupt
 
 FORMAT = 1
@@ -133,17 +133,17 @@ def open_tape(path: Path) -> Manifest:
                 f"{path / MANIFEST} has format {body['format']}, this version reads {FORMAT}: update Onetape"
             )
         if hashlib.sha256(canonical_json(body)).hexdigest() != stated:
-            raise TapeCorrupt(f"{path / MANIFEST} was altered after it was written: {_AGAIN}")
+            raise TapeCorrupt(f"{path / MANIFEST} was altered after it was written: {AGAIN}")
         return _manifest(path, body)
     except FileNotFoundError:
-        raise TapeCorrupt(f"{path / MANIFEST} is missing: {_AGAIN}") from None
+        raise TapeCorrupt(f"{path / MANIFEST} is missing: {AGAIN}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TapeCorrupt(
-            f"{path / MANIFEST} is not a tape manifest ({type(error).__name__}: {error}): {_AGAIN}"
+            f"{path / MANIFEST} is not a tape manifest ({type(error).__name__}: {error}): {AGAIN}"
         ) from error
 
 
-_AGAIN = "restore the tape from a backup, or remove its folder and import the source again"
+AGAIN = "restore the tape from a backup, or remove its folder and import the source again"
 
 
 def _manifest(path: Path, body: dict[str, Any]) -> Manifest:
@@ -166,50 +166,6 @@ def list_tapes(home: Path) -> list[Manifest]:
     if not folder.is_dir():
         return []
     return [open_tape(path) for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-
-
-def verify_tape(path: Path) -> Manifest:
-    """Read every byte of a tape and check it: listed files only, file hashes, order, counts and content
-    digest.
-
-    Raises TapeCorrupt naming the file and what is wrong with it.
-    """
-    manifest = open_tape(path)
-    present = {item.name for item in manifest.path.iterdir()} - {MANIFEST}
-    for name in sorted(manifest.files.keys() - present):
-        raise TapeCorrupt(f"{manifest.path / name} is missing: {_AGAIN}")
-    for name in sorted(present - manifest.files.keys()):
-        raise TapeCorrupt(f"{manifest.path / name} does not belong to the tape: move it elsewhere")
-    for name, stated in sorted(manifest.files.items()):
-        file = manifest.path / name
-        if file.stat().st_size != stated["bytes"]:
-            raise TapeCorrupt(f"{file} has {file.stat().st_size} bytes, {stated['bytes']} were written: {_AGAIN}")
-        if sha256_file(file) != stated["sha256"]:
-            raise TapeCorrupt(f"{file} holds other bytes than were written (SHA-256 differs): {_AGAIN}")
-    _verify_content(manifest)
-    return manifest
-
-
-def _verify_content(manifest: Manifest) -> None:
-    from adapters.market.reader import bar_batches, read_actions
-
-    digest = ContentDigest((i.number, i.symbol) for i in manifest.instruments)
-    tally = Tally()
-    for batch in bar_batches(manifest.path):
-        if not tally.add(batch):
-            raise TapeCorrupt(f"{manifest.path / BARS} is not in order of (ts_init, instrument): {_AGAIN}")
-        digest.add("bars", BAR_COLUMNS, batch)
-    actions = read_actions(manifest.path)
-    digest.add("actions", ACTION_COLUMNS, actions)
-    if digest.hexdigest() != manifest.content_digest:
-        raise TapeCorrupt(f"{manifest.path}: the content digest is not the manifest's: {_AGAIN}")
-    symbols = {i.number: i.symbol for i in manifest.instruments}
-    if tally.instruments(symbols) != manifest.instruments or tally.bars != manifest.bars:
-        raise TapeCorrupt(f"{manifest.path / MANIFEST} states other bar counts or times than {BARS} holds: {_AGAIN}")
-    if len(actions["ts_init"]) != manifest.actions:
-        raise TapeCorrupt(
-            f"{manifest.path / MANIFEST} states {manifest.actions} actions, {ACTIONS} holds another number"
-        )
 
 
 class Tally:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from adapters.market.files import make_folder, sha256_file, sync_file, sync_folder
+from adapters.files import make_folder, sha256_file, sync_file, sync_folder
 from adapters.market.tape import (
     ACTION_COLUMNS,
     ACTIONS,

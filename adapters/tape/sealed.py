@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from adapters.files import canonical_json, sha256_file, sync_file, sync_folder, write_whole
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.families import CODES, arrow_schema, columns_of, from_batch, split_rows, to_table
-from adapters.tape.files import sync_file, sync_folder, write_whole
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.scan import Scan, segments
 from kernel.errors import TapeCorrupt
@@ -25,11 +25,6 @@ MANIFEST = "manifest.json"
 NOTES = "notes.parquet"
 ROW_GROUP = 65_536
 BATCH = 32_768
-
-
-def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces, so that equal values are equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def file_of(family: Family) -> str:
@@ -172,8 +167,7 @@ def _write_notes(folder: Path, notes: dict[int, str]) -> None:
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
 def check_rows(folder: Path, manifest: dict[str, Any]) -> DecisionDigest:

@@ -14,8 +14,8 @@ from typing import Self
 
 import numpy as np
 
+from adapters.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
 from adapters.tape.digest import TapeDigest
-from adapters.tape.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
 from adapters.tape.frame import EVENTS, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
 from adapters.tape.scan import Scan, segment_path, segments
 from kernel.errors import TapeCorrupt, TapePoisoned

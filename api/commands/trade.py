@@ -130,7 +130,7 @@ def run_verify(options: Namespace) -> int:
         if options.json:
             print_json(vars(found))
         else:
-            print(f"ok  {found.name}: {found.events:,} events, tape {found.tape_digest}")
+            print(found.line())
         return 0
     lines: list[str] = []
     count = verify_home(home, lines.append if options.json else print)

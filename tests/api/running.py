@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.files import canonical_json
 from adapters.tape.reader import read_manifest, read_refs, read_rows
-from adapters.tape.sealed import SealedWriter, canonical_json
+from adapters.tape.sealed import SealedWriter
 from adapters.tape.writer import TapeWriter
 from kernel.codes import Kind
 from kernel.schema import join_rows

@@ -206,7 +206,9 @@ def test_a_split_at_the_time_of_the_last_bar_before_a_stop(tmp_path, good, call,
         hours.append(f"2024-01-{1 + k // 24:02d} {k % 24:02d}:00:00,{px},{px + 2},{px - 2},{px + 1},10")
     (tmp_path / "COIN.csv").write_text("datetime,open,high,low,close,volume\n" + "\n".join(hours) + "\n")
     (tmp_path / "actions.csv").write_text("symbol,date,kind,value\nCOIN,2024-01-02,split,2:1\n")
-    said = call(home, "import", tmp_path / "COIN.csv", "--tz", "UTC", "--span", "1h", "--actions", tmp_path / "actions.csv")
+    said = call(
+        home, "import", tmp_path / "COIN.csv", "--tz", "UTC", "--span", "1h", "--actions", tmp_path / "actions.csv"
+    )
     assert said.code == 0, said.err + said.out
     run = good(home, "backtest", "--strategy", "buy_and_hold")
     rows, _ = stored(home / "runs" / run["run_id"])

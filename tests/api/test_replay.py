@@ -14,7 +14,15 @@ from kernel.schema import events, join_rows
 from tests.api.conftest import DAYS, write_mornings
 from tests.api.running import DIGESTS, FILLED, MINE, SIGNAL, SUBMITTED, TWO, first_of, rewrite, stored
 
-REPLAY_KEYS = {"identical", "events", "tape_digest", "decision_digest", "state_digest", "code_changed", "first_divergence"}
+REPLAY_KEYS = {
+    "identical",
+    "events",
+    "tape_digest",
+    "decision_digest",
+    "state_digest",
+    "code_changed",
+    "first_divergence",
+}
 ENDED = int(Kind.RUN_ENDED)
 
 
@@ -80,7 +88,11 @@ def test_one_edited_constant_is_named(home, good, call, strategy_file, live):
 
     strategy_file(MINE.replace("return HOLD", "return HOLD  # nothing to do"))
     found = good(home, "replay", folder.name)
-    assert found["identical"] and len(found["code_changed"]) == 1 and "strategy mine changed" in found["code_changed"][0].lower()
+    assert (
+        found["identical"]
+        and len(found["code_changed"]) == 1
+        and "strategy mine changed" in found["code_changed"][0].lower()
+    )
 
     strategy_file(MINE.replace("buy(10)", "buy(11)"))
     said = call(home, "replay", folder.name, "--json")
@@ -102,7 +114,9 @@ def test_one_edited_constant_is_named(home, good, call, strategy_file, live):
 def test_an_edited_helper_file_is_named(home, good, call, strategy_file):
     """Not the strategy's own file but one it imports; the compiler's cache knows nothing of it."""
     helper = strategy_file("@helper\ndef size():\n    return 10\n", name="onesize.py")
-    path = strategy_file(MINE.replace("buy(10)", "buy(size())"), head="from onetape import *\nfrom onesize import size\n")
+    path = strategy_file(
+        MINE.replace("buy(10)", "buy(size())"), head="from onetape import *\nfrom onesize import size\n"
+    )
     run = good(home, "backtest", "--strategy", f"{path}:Mine", "--symbols", "ACC")
     assert good(home, "replay", "latest")["identical"]
     helper.write_text(helper.read_text().replace("10", "12"))  # same size, same second: no .pyc may answer
@@ -160,7 +174,12 @@ def test_missing_and_extra_events_are_named(home, run, account, call, tmp_path, 
     original = shutil.copytree(folder, tmp_path / "original")
     at = first_of(rows, FILLED, 3)
     extra = events(1)
-    extra["seq"], extra["kind"], extra["origin"], extra["ts_init"] = int(rows["seq"][-1]) + 1, SIGNAL, 1, rows["ts_init"][-1]
+    extra["seq"], extra["kind"], extra["origin"], extra["ts_init"] = (
+        int(rows["seq"][-1]) + 1,
+        SIGNAL,
+        1,
+        rows["ts_init"][-1],
+    )
 
     def outcome(change) -> dict:
         shutil.rmtree(folder)

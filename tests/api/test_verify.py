@@ -6,9 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
+from adapters.files import canonical_json
 from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import read_manifest, read_refs
-from adapters.tape.sealed import SealedWriter, canonical_json
+from adapters.tape.sealed import SealedWriter
 from api.bootstrap import make_ref
 from kernel.schema import join_rows
 from tests.api.running import TWO, rewrite, stored
@@ -41,17 +42,26 @@ def reforge(folder, ref_change=lambda ref: ref, rows_change=lambda rows: rows) -
 
 def test_whole(home, run, account, good, call):
     found = good(home, "verify", run["run_id"])
-    assert found == {"name": run["run_id"], "events": run["events"], "tape_digest": run["tape_digest"]}
+    assert found == {"name": run["run_id"], "events": run["events"], "tape_digest": run["tape_digest"], "torn": 0}
     assert good(home, "verify")["verified"] == 3
     said = call(home, "verify")
     assert said.code == 0 and said.out.count("ok  ") == 3
-    assert call(home, "verify", run["run_id"]).out == f"ok  {run['run_id']}: {run['events']:,} events, tape {run['tape_digest']}\n"
+    assert (
+        call(home, "verify", run["run_id"]).out
+        == f"ok  {run['run_id']}: {run['events']:,} events, tape {run['tape_digest']}\n"
+    )
 
 
 def test_every_file_of_a_home_is_covered(home, run, account, call):
     """One flipped bit in any file under tapes/ and runs/, but for the lock and the torn last frame."""
     files = [p for p in sorted((home / "runs").rglob("*.*")) + sorted((home / "tapes").rglob("*.*")) if p.is_file()]
-    assert {p.name for p in files} >= {"order.parquet", "notes.parquet", "manifest.json", "bars.parquet", "00000001.segment"}
+    assert {p.name for p in files} >= {
+        "order.parquet",
+        "notes.parquet",
+        "manifest.json",
+        "bars.parquet",
+        "00000001.segment",
+    }
     for path in files:
         if path.name in ("writer.lock", "sources.json"):
             continue
@@ -66,7 +76,11 @@ def test_every_file_of_a_home_is_covered(home, run, account, call):
 
 
 def test_stray_and_missing_files(home, run, account, call):
-    for folder in (home / "runs" / run["run_id"], home / "tapes" / "accounts" / "main-paper", home / "tapes" / "market" / "nse"):
+    for folder in (
+        home / "runs" / run["run_id"],
+        home / "tapes" / "accounts" / "main-paper",
+        home / "tapes" / "market" / "nse",
+    ):
         stray = folder / "mine.txt"
         stray.write_text("a note to myself")
         said = call(home, "verify")
@@ -149,8 +163,11 @@ def test_torn_last_frame_is_said_and_healed(home, account, call, good):
     [segment] = (home / "tapes" / "accounts" / "main-paper").glob("*.segment")
     segment.write_bytes(segment.read_bytes()[:-9])
     said = call(home, "verify", "main-paper")
-    assert said.code == 0 and "torn" in said.out
-    assert good(home, "live", *TWO[:2], "--symbols", "ACC", "--feed", "replay:nse@max")["decision_digest"] == account["decision_digest"]
+    assert said.code == 0 and "bytes of a torn last write" in said.out
+    assert (
+        good(home, "live", *TWO[:2], "--symbols", "ACC", "--feed", "replay:nse@max")["decision_digest"]
+        == account["decision_digest"]
+    )
     assert good(home, "verify")["verified"] == 2  # the quarantined bytes beside it belong there
     assert list(segment.parent.glob("torn-*.bin"))
 

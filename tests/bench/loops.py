@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.files import reserve, sync_data
 from adapters.strategies.load import load_strategy
-from adapters.tape.files import reserve, sync_data
 from adapters.tape.writer import TapeWriter
 from kernel.codes import Flag, Kind
 from kernel.engine import Engine

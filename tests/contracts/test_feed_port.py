@@ -60,11 +60,11 @@ def test_the_size_of_the_table_changes_nothing(make_feed, size):
 
 def test_two_readers_do_not_meet(make_feed):
     one, two, records = make_feed(), make_feed(), np.zeros(10, EVENT)
-    assert one.read_into(records) == 10
-    first = records.copy()
-    assert one.read_into(records) == 10
-    assert two.read_into(records) == 10
-    assert records.tobytes() == first.tobytes()
+    count = one.read_into(records)
+    first = records[:count].copy()
+    one.read_into(records)
+    assert two.read_into(records) == count > 0
+    assert records[:count].tobytes() == first.tobytes()
 
 
 def test_reading_changes_no_file(make_feed, home):

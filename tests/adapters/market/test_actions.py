@@ -11,7 +11,8 @@ from adapters.market.importer import import_files
 from adapters.market.options import ImportOptions
 from adapters.market.reader import read_actions
 from adapters.market.samples import SAMPLE_OPTIONS, sample_path
-from adapters.market.tape import tapes_folder, verify_tape
+from adapters.market.tape import tapes_folder
+from adapters.market.verify import verify_tape
 from adapters.market.zones import show_time
 from kernel.errors import ImportRefused
 

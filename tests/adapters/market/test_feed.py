@@ -82,7 +82,9 @@ def write_tape(home: Path, number: int, bars: list[Bar], actions: list[Action]) 
         stored[name] = np.array(values, stored[name].dtype)
     with TapeWriter(home, f"tape-{number}", SYMBOLS, optional) as tape:
         if bars:
-            tape.add({name: v for name, v in columns.items() if name in optional or name not in ("open_interest", "lag")})
+            tape.add(
+                {name: v for name, v in columns.items() if name in optional or name not in ("open_interest", "lag")}
+            )
         return tape.finish(stored, [], {}).path
 
 
@@ -133,7 +135,12 @@ def oracle(bars: list[Bar], actions: set[Action], s: Selection) -> np.ndarray:
     rows = np.zeros(len(out), EVENT)
     for row, item in zip(rows, out, strict=True):
         if isinstance(item, Action):
-            row["kind"], row["ts_init"], row["ts_event"], row["instrument"] = item.kind, item.ts, item.ts, item.instrument
+            row["kind"], row["ts_init"], row["ts_event"], row["instrument"] = (
+                item.kind,
+                item.ts,
+                item.ts,
+                item.instrument,
+            )
             if item.kind == SPLIT:
                 row["numerator"], row["denominator"] = item.a, item.b
             else:

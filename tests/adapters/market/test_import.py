@@ -16,7 +16,8 @@ from adapters.market.importer import import_files
 from adapters.market.instruments import Registry
 from adapters.market.options import ImportOptions
 from adapters.market.reader import bar_batches
-from adapters.market.tape import list_tapes, tapes_folder, verify_tape
+from adapters.market.tape import list_tapes, tapes_folder
+from adapters.market.verify import verify_tape
 from adapters.market.zones import MINUTE
 from kernel.errors import ConfigError, ImportRefused, NotFound
 

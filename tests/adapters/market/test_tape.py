@@ -6,14 +6,15 @@ from datetime import date
 import numpy as np
 import pytest
 
+from adapters.files import import_lock
 from adapters.market import prices
-from adapters.market.files import import_lock
 from adapters.market.generate import generate_sessions, write_generated_csv, write_generated_tape
 from adapters.market.importer import import_files
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.options import ImportOptions
 from adapters.market.reader import bar_batches
-from adapters.market.tape import list_tapes, open_tape, tapes_folder, verify_tape
+from adapters.market.tape import list_tapes, open_tape, tapes_folder
+from adapters.market.verify import verify_tape
 from adapters.market.writer import TapeWriter
 from kernel.errors import ConfigError, NotFound, TapeCorrupt, TapeLocked
 

@@ -79,6 +79,8 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def fresh_folder() -> Iterator[Path]:
     """A folder for one example of a property."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # hundreds of examples; the other tests use the disk
+    memory = (
+        "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    )  # hundreds of examples; the other tests use the disk
     with tempfile.TemporaryDirectory(prefix="onetape-test-", dir=memory) as name:
         yield Path(name) / "tape"

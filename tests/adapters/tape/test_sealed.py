@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.files import canonical_json
 from adapters.tape import sealed
 from adapters.tape.digest import DecisionDigest
 from adapters.tape.reader import is_sealed, read_manifest, read_refs, read_rows
 from adapters.tape.scan import segments
-from adapters.tape.sealed import SealedWriter, canonical_json, check_files, check_rows, file_of, seal
+from adapters.tape.sealed import SealedWriter, check_files, check_rows, file_of, seal
 from adapters.tape.writer import TapeWriter
 from kernel.errors import TapeCorrupt
 from kernel.schema import FAMILIES

@@ -1,8 +1,13 @@
-"""What differs between operating systems about files: locks, syncing, reserving space."""
+"""Files as the tapes need them, on every system: locks, syncing, whole or absent, hashes, canonical JSON."""
 
+import contextlib
+import hashlib
+import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kernel.errors import TapeLocked
 
@@ -85,3 +90,43 @@ def write_at(descriptor: int, parts: list[bytes], offset: int) -> int:
         return os.pwritev(descriptor, parts, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)
     return sum(os.write(descriptor, part) for part in parts)
+
+
+def make_folder(path: Path) -> None:
+    """Create `path` and its parents durably."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+@contextlib.contextmanager
+def import_lock(home: Path) -> Iterator[None]:
+    """Hold the one import lock of `home`; the system frees it when the process ends, however it ends.
+
+    Raises TapeLocked when another process holds it: two imports at once could give two symbols one number.
+    """
+    folder = home / "instruments"
+    make_folder(folder)
+    try:
+        descriptor = take_lock(folder / ".lock")
+    except TapeLocked:
+        raise TapeLocked(f"another import is writing to {home}: wait until it ends, then run this again") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, so that equal values are equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
