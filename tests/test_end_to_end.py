@@ -15,7 +15,10 @@ DATA = Path(os.environ.get("ONETAPE_SHARED_DATA") or ROOT.parent / "shared" / "d
 US = ("--tz", "America/New_York", "--currency", "USD")
 SETS = {  # how to import it, and the part that paper trades on (the five-stock set is the sample)
     "us_daily_raw_11sym_lean": ([*US, "--tick", "0.0001", "--session-close", "16:00"], ["--to", "1998-08-31"]),
-    "us_equity_1m_trade_quote_2013-10": ([*US, "--tick", "auto", "--span", "1m"], ["--symbols", "IBM", "--to", "2013-10-07"]),
+    "us_equity_1m_trade_quote_2013-10": (
+        [*US, "--tick", "auto", "--span", "1m"],
+        ["--symbols", "IBM", "--to", "2013-10-07"],
+    ),
     "nse_1m_lean_2019": (["--tick", "0.0001"], ["--to", "2019-01-01"]),
     "nse_daily_bhav_nifty50_fastbt": (["--tick", "auto"], []),
     "nse_nifty_index_daily_fastbt": (["--tick", "0.0001"], ["--to", "2011-12-31"]),
@@ -72,7 +75,7 @@ def test_shared_data(say, load, tmp_path, name):
         if "trade_quote" in name:  # minutes with quotes alone have no bar of trades
             table = table.filter(pc.is_valid(table.column("open")))
         else:  # as it comes, its days are in no order, which an import refuses
-            table = table.sort_by(pq.read_schema(file).names[0] if "ts" not in table.column_names else "ts")
+            table = table.sort_by([("date", "ascending"), ("symbol", "ascending")])
         file = tmp_path / file.name
         pq.write_table(table, file)
     report = say("import", file, *how)
