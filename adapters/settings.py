@@ -159,15 +159,12 @@ class ImportSection(Section):
 
 
 class LiveSection(Section):
-    """A live, paper or dry-run day."""
+    """A live day."""
 
-    mode: Literal["dry_run", "paper", "live"] = _text(
-        "paper", "paper simulates the venue; live sends orders; dry_run sends none."
-    )
+    mode: Literal["paper"] = _text("paper", "paper simulates the venue.")
     strategies: Entries = _text([], 'Strategies with their parameters, such as "ema_cross,fast=10".')
-    feed: str = _text("", "Name of the market data feed; empty for none.")
+    feed: str = _text("", "Market data feed, such as replay:all@60x; empty for none.")
     symbols: Entries = _text([], 'Instruments to follow, such as "RELIANCE".')
-    slice_grace_ms: int = _number(250, 0, 60_000, "ms", "How long a slice waits for late bars.")
 
 
 class TapeSection(Section):
@@ -175,7 +172,6 @@ class TapeSection(Section):
 
     segment_mib: int = _number(64, 1, 4096, "MiB", "Size of a preallocated segment.")
     group_commit_ms: int = _number(50, 1, 50, "ms", "Longest time a bar waits for its commit; orders never wait.")
-    idle_flush_ms: int = _number(50, 1, 50, "ms", "Longest time the last commit waits for its watermark.")
 
 
 class ServeSection(Section):
@@ -253,7 +249,8 @@ def allowed(field: FieldInfo) -> str:
             return mark.text
         bounds |= {name: getattr(mark, name) for name in ("ge", "le") if hasattr(mark, name)}
     if get_origin(field.annotation) is Literal:
-        return "one of " + ", ".join(f'"{word}"' for word in get_args(field.annotation))
+        words = [f'"{word}"' for word in get_args(field.annotation)]
+        return words[0] if len(words) == 1 else "one of " + ", ".join(words)
     if field.annotation is int:
         return f"a whole number from {bounds['ge']} to {bounds['le']}"
     return {bool: "true or false", str: "text in quotes"}[field.annotation]  # type: ignore[index]

@@ -63,7 +63,9 @@ def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
         return [open_tape(tapes_folder(home) / name) for name in sorted(set(names))]
     tapes = [tape for tape in list_tapes(home) if tape.bars]
     if not tapes:
-        raise NotFound(f"no market data in {home}: bring some in with `onetape import FILE...` or `onetape demo`")
+        raise NotFound(
+            f"no market data in {home}: bring some in with `onetape import FILE...`, or `onetape import --sample`"
+        )
     return tapes
 
 

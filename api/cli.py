@@ -105,6 +105,7 @@ def _import(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument("--session-close", metavar="HH:MM", help="local close for dates without a time")
     parser.add_argument("--date-format", help="such as %%d/%%m/%%Y, where day and month could be either")
     parser.add_argument("--actions", type=Path, metavar="FILE", help="splits and dividends: symbol,date,kind,value")
+    parser.add_argument("--sort", action="store_true", help="rows may come in any order, such as newest first")
     parser.add_argument("--name", help="name of the tape (default: the file's)")
     parser.add_argument("--sample", action="store_true", help="bring in the sample data that comes with Onetape")
     _json(parser)
@@ -166,9 +167,9 @@ def _report(commands) -> None:  # type: ignore[no-untyped-def]
 
 def _sql(commands) -> None:  # type: ignore[no-untyped-def]
     parser = _command(
-        commands, "sql", "show", "ask anything in SQL: orders, fills, trades, positions, equity, bars, runs"
+        commands, "sql", "show", "ask anything in SQL: v_orders, v_fills, v_trades, v_equity, bars, runs"
     )
-    parser.add_argument("query", help='such as "select symbol, sum(pnl) from trades group by 1"')
+    parser.add_argument("query", help='such as "select symbol, sum(pnl) from v_trades group by 1"')
     parser.add_argument("--run", dest="run_name", default="latest", metavar="RUN", help="which run (default latest)")
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
     _json(parser)

@@ -1,4 +1,4 @@
-"""What the host plugs in: each port is one or two methods, each adapter passes the port's contract suite."""
+"""What the host plugs in: each port is one method, and every adapter of it passes `tests/contracts`."""
 
 from typing import Protocol
 

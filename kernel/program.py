@@ -1,7 +1,7 @@
 """From a declared strategy to native code of one fixed signature: (memory address, frame address) -> code.
 
 The glue around the user's functions is a small generated module, so that numba can keep its machine code on disk; the
-host puts it into a folder named by a hash of everything it was made from (`adapters/strategy_files.py`).
+host puts it into a folder named by a hash of everything it was made from (`adapters/strategies/load.py`).
 """
 
 import types as python_types

@@ -20,7 +20,7 @@ SETS = {  # how to import it, and the part that paper trades on (the five-stock 
         ["--symbols", "IBM", "--to", "2013-10-07"],
     ),
     "nse_1m_lean_2019": (["--tick", "0.0001"], ["--to", "2019-01-01"]),
-    "nse_daily_bhav_nifty50_fastbt": (["--tick", "auto"], []),
+    "nse_daily_bhav_nifty50_fastbt": (["--tick", "auto", "--sort"], []),
     "nse_nifty_index_daily_fastbt": (["--tick", "0.0001"], ["--to", "2011-12-31"]),
 }
 

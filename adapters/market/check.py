@@ -67,9 +67,11 @@ def _at(tick: np.ndarray | int, row: int) -> int:
     return int(tick[row]) if isinstance(tick, np.ndarray) else tick
 
 
-def by_symbol(codes: np.ndarray) -> np.ndarray | None:
+def by_symbol(codes: np.ndarray, times: np.ndarray | None = None) -> np.ndarray | None:
     """Row order that groups symbols and keeps the file's order inside each; None when the file is already
-    so."""
+    so. With `times`, rows of a symbol come in order of time instead."""
+    if times is not None:
+        return np.lexsort((times, codes))
     if not len(codes) or np.all(codes[1:] >= codes[:-1]):
         return None
     small = codes.astype("u2") if int(codes.max()) < 2**16 else codes  # numpy sorts 16-bit keys by radix
@@ -77,10 +79,16 @@ def by_symbol(codes: np.ndarray) -> np.ndarray | None:
 
 
 def check_order(
-    findings: Findings, codes: np.ndarray, times: np.ndarray, lines: np.ndarray, symbols: list[str], tz: str
+    findings: Findings,
+    codes: np.ndarray,
+    times: np.ndarray,
+    lines: np.ndarray,
+    symbols: list[str],
+    tz: str,
+    any_order: bool = False,
 ) -> None:
-    """Report rows whose time goes back or repeats for their symbol. `times` is ns UTC."""
-    order = by_symbol(codes)
+    """Report rows whose time goes back (unless `any_order`) or repeats for their symbol. `times` is ns UTC."""
+    order = by_symbol(codes, times if any_order else None)
     if order is not None:
         codes, times = codes[order], times[order]
     back = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] <= times[:-1])) + 1
@@ -99,7 +107,7 @@ def check_order(
         return (
             f"time of {symbol} goes back to {show_time(here, tz)} from {show_time(there, tz)} in line "
             f"{lines[before]}: "
-            f"sort the file oldest first"
+            f"sort the file oldest first, or import it with --sort"
         )
 
     findings.add_rows(mask, lines, message)

@@ -191,7 +191,7 @@ def _finish_times(
         opened, _ = to_utc(days, options.tz)
         close = options.close_ns()
         closed, _ = to_utc(days + close, options.tz)
-        check_order(findings, codes, closed, lines, symbols.names, options.tz)
+        check_order(findings, codes, closed, lines, symbols.names, options.tz, options.sort)
         stamp[:], span[:] = closed, closed - opened
         return
     if kind == NAIVE:
@@ -201,8 +201,10 @@ def _finish_times(
             lines,
             lambda i: f"time {_wall(stamp[i])} exists twice or not at all in {options.tz} (clock change): give offsets",
         )
-    check_order(findings, codes, times, lines, symbols.names, options.tz)
-    length = options.span_ns() or _infer_span(times, codes, options.tz)
+    check_order(findings, codes, times, lines, symbols.names, options.tz, options.sort)
+    if findings.total:  # a length read off times in disorder would mislead
+        return
+    length = options.span_ns() or _infer_span(times, codes, options.tz, options.sort)
     if length is None:
         findings.add(0, "no two bars of one day tell how long a bar is: give span, such as 1m")
         return
@@ -227,10 +229,10 @@ def _days(times: np.ndarray, kind: str, tz: str) -> np.ndarray | None:
     return None
 
 
-def _infer_span(times: np.ndarray, codes: np.ndarray, tz: str) -> int | None:
+def _infer_span(times: np.ndarray, codes: np.ndarray, tz: str, any_order: bool) -> int | None:
     """The most common step between bars of one symbol and local day; the shorter of two equally common
     ones."""
-    order = by_symbol(codes)
+    order = by_symbol(codes, times if any_order else None)
     if order is not None:
         times, codes = times[order], codes[order]
     day = to_local(times, tz) // DAY

@@ -36,6 +36,7 @@ class ImportOptions:
     name: str | None = None  # of the tape
     actions: Path | None = None  # CSV of splits and dividends; switches inference off
     infer_actions: bool = True  # from an adjusted-close column
+    sort: bool = False  # rows may come in any order of time
     skip_empty: bool = False  # leave out rows whose four prices are all missing (minutes without a trade)
 
     def check(self) -> None:

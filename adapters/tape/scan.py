@@ -52,25 +52,39 @@ class Scan:
         self.folder, self._from_seq = folder, from_seq
         self.end = End(None, None, 0, 0)
         self._last: Header | None = None
+        self._at = 0
 
     def __iter__(self) -> Iterator[Place]:
         files = segments(self.folder)
         for place, path in enumerate(files):
             if path != segment_path(self.folder, place + 1):
                 raise TapeCorrupt(f"{self.folder}: segment {place + 1} is missing, {path.name} is there")
-            with path.open("rb") as file:
-                yield from self._frames_of(path, file)
-                offset, rest = self._at, written_rest(file)
-            if any(map(segment_is_written, files[place + 1 :])):
-                if rest:
-                    raise self._damaged(path, offset)
-            else:
-                self._finish(path, offset, rest)
-                return
+            self._at, again = 0, True
+            while again:
+                with path.open("rb") as file:
+                    yield from self._frames_of(path, file)
+                    rest = written_rest(file)
+                goes_on = any(map(segment_is_written, files[place + 1 :]))
+                if not goes_on and not self._later_frame(rest + bytes(HEADER_BYTES)):
+                    self.end = End(self._last, path, self._at, len(rest))
+                    return
+                again = self._is_whole_now(path)
+                if rest and not again:
+                    raise self._damaged(path, self._at)
+
+    def _is_whole_now(self, path: Path) -> bool:
+        """Whether a writer finished the frame at `_at` since it was looked at: what follows may be seen before it."""
+        with path.open("rb") as file:
+            file.seek(self._at)
+            head = file.read(HEADER_BYTES)
+            header = unpack_header(head)
+            return header is not None and body_is_whole(
+                header, memoryview(head + file.read(header.length - HEADER_BYTES))
+            )
 
     def _frames_of(self, path: Path, file: BinaryIO) -> Iterator[Place]:
         """Whole frames in a row; leaves `file` and `_at` where the first that is not one would start."""
-        self._at = 0
+        file.seek(self._at)
         while True:
             head = file.read(HEADER_BYTES)
             header = unpack_header(head)
@@ -102,11 +116,6 @@ class Scan:
         return TapeCorrupt(
             f"{path} at byte {offset}: a damaged frame, and a whole one after it: restore the tape from a copy"
         )
-
-    def _finish(self, path: Path, offset: int, rest: bytes) -> None:
-        if rest and self._later_frame(rest + bytes(HEADER_BYTES)):
-            raise self._damaged(path, offset)
-        self.end = End(self._last, path, offset, len(rest))
 
     def _later_frame(self, rest: bytes) -> bool:
         """Whether a frame after the damaged one vouches for itself: it was written on top of what is now damaged."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from adapters.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
 from adapters.tape.digest import TapeDigest
-from adapters.tape.frame import EVENTS, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
+from adapters.tape.frame import EVENTS, HEADER_BYTES, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
 from adapters.tape.scan import Scan, segment_path, segments
 from kernel.errors import TapeCorrupt, TapePoisoned
 
@@ -143,14 +143,12 @@ class TapeWriter:
 
     def _frame(self, kind: int, body: bytes, seqs: tuple[int, int], rows: int) -> None:
         self._guard()
-        number = self._number + 1
-        head = pack_header(
-            kind, self._epoch, number, seqs, rows, body, self.durable_seq, self._previous, self.tape_digest.digest()
-        )
-        length = len(head) + len(body) + TRAILER.size
+        number, digest = self._number + 1, self.tape_digest.digest()
+        length = HEADER_BYTES + len(body) + TRAILER.size
         try:
             if length >= self._room:  # a byte stays free: readers take a full file for a clean, durable end
                 self._next_segment(length)
+            head = pack_header(kind, self._epoch, number, seqs, rows, body, self.durable_seq, self._previous, digest)
             written = write_at(self._file, [head, body, TRAILER.pack(length)], self._offset)
             if written != length:
                 raise OSError(f"wrote {written} of {length} bytes: the disk may be full")
@@ -164,7 +162,7 @@ class TapeWriter:
 
     def _next_segment(self, length: int) -> None:
         if self._file >= 0:
-            sync_data(self._file)  # before the cut, which tells readers that all of it is durable
+            self.sync()  # before the cut, which tells readers that all of it is durable
             os.ftruncate(self._file, self._offset)
             sync_data(self._file)
             os.close(self._file)

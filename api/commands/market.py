@@ -50,7 +50,7 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
                      "actions")
         if (value := getattr(options, name)) is not None
     }  # fmt: skip
-    return replace(base, columns=columns, **given)
+    return replace(base, columns=columns, sort=options.sort, **given)
 
 
 def _print(report: ImportReport) -> None:

@@ -85,8 +85,6 @@ def run_live(options: Namespace) -> int:
     from api.live import run_live as live
 
     home, settings = settings_of(options)
-    if (options.mode or settings.live.mode) != "paper":
-        raise ConfigError(f"live.mode {settings.live.mode!r} is not there yet: this version trades on paper only")
     strategies = options.strategy or list(settings.live.strategies)
     feed = options.feed or settings.live.feed
     if not feed:

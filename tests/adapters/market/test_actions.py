@@ -128,7 +128,7 @@ def test_daily_files_joined_out_of_order_are_refused_until_sorted(tmp_path):
     path, options = _data() / "nse_daily_bhav_nifty50_fastbt.parquet", ImportOptions(tick="0.05", name="bhav")
     finding = import_files(tmp_path / "h", [path], options).files[0].findings[0]
     assert "time of ADANIENT goes back to 2023-02-13 15:30:00+05:30" in finding.message
-    assert finding.message.endswith("sort the file oldest first")
+    assert finding.message.endswith("sort the file oldest first, or import it with --sort")
     pq.write_table(pq.read_table(path).sort_by("date"), tmp_path / "sorted.parquet")
     report = import_files(tmp_path / "h", [tmp_path / "sorted.parquet"], options)
     assert (report.new, len(report.instruments), report.tapes) == (3_050, 50, ["bhav"])

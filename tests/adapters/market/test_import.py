@@ -270,6 +270,21 @@ def test_parquet_floats_and_empty_rows(tmp_path):
     assert found[0].message == "open 101.06 is off the tick 0.05" and found[0].line == 1
 
 
+def test_rows_in_any_order(tmp_path):
+    rows = [f"2024-01-{d:02d} 09:{m}:00,{d},{d + 1},{d},{d},{m}\n" for d in (1, 2) for m in (15, 16, 17)]
+    straight = import_files(tmp_path / "a", [write(tmp_path, HEAD + "".join(rows))], ImportOptions(name="x"))
+    newest_first = write(tmp_path, HEAD + "".join(reversed(rows)))
+    assert "import it with --sort" in import_files(tmp_path / "b", [newest_first]).files[0].findings[0].message
+    turned = import_files(tmp_path / "b", [newest_first], ImportOptions(name="x", sort=True))
+    assert turned.new == straight.new == 6
+    assert {n: c.tolist() for n, c in stored(tmp_path / "b", "x").items()} == {
+        n: c.tolist() for n, c in stored(tmp_path / "a", "x").items()
+    }
+    twice = write(tmp_path, HEAD + rows[0] + rows[1] + rows[0])
+    found = import_files(tmp_path / "c", [twice], ImportOptions(sort=True)).files[0].findings
+    assert "repeats that of line" in found[0].message
+
+
 price = st.integers(1, 2**36)
 
 

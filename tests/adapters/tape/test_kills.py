@@ -49,6 +49,22 @@ def check(folder: Path, segment_bytes: int, promised: int) -> None:
     assert seq == len(rows) + 1, "half a frame"
 
 
+def test_readers_of_a_tape_that_grows(tmp_path):
+    """Read from start to end, again and again, while another process appends: no damage is seen where there is none."""
+    folder = tmp_path / "t"
+    child = start(folder, 20_000)
+    child.stdout.read(8)
+    try:
+        last, reads, end = 0, 0, time.monotonic() + 1.0
+        while time.monotonic() < end or reads < 20:
+            seq = max((int(rows["seq"][-1]) for rows, _ in read_rows(folder, max(1, last - 50))), default=0)
+            assert seq >= last
+            last, reads = seq, reads + 1
+    finally:
+        kill(child, 0)
+    assert last > 100
+
+
 def rounds(tmp_path: Path, seed: int, kills: int, together: int) -> None:
     """Each of `together` tapes is written, killed and taken up again `kills` times."""
     rng = random.Random(seed)
