@@ -150,7 +150,9 @@ def _line_in(error: BaseException, path: Path) -> int:
 
 
 def _compile(definition: Definition, code_hash: str) -> Program:
-    folder = cache_folder() / "programs" / f"{code_hash[:20]}_{definition.name}"
+    # machine code names the module it came from: a user's copy of a built-in file is not the built-in
+    home = "own" if definition.on_bar.__module__.startswith("onetape_user_") else "built_in"
+    folder = cache_folder() / "programs" / f"{code_hash[:20]}_{definition.name}_{home}"
     path = folder / f"program_{definition.name}.py"
     source = glue_source(definition)
     if not path.is_file() or path.read_text() != source:
@@ -158,7 +160,7 @@ def _compile(definition: Definition, code_hash: str) -> Program:
         with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:
             file.write(source)
         os.replace(file.name, path)
-    spec = importlib.util.spec_from_file_location(f"onetape_program_{definition.name}_{code_hash[:12]}", path)
+    spec = importlib.util.spec_from_file_location(f"onetape_program_{home}_{definition.name}_{code_hash[:12]}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     module.DEFINITION = definition  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from api.cli import make_parser
 from tests.api.conftest import DAYS, SYMBOLS
-from tests.api.running import MINE, ROOT, TWO
+from tests.api.running import MINE, ROOT, TWO, start_cli
 
 COMMANDS = ["init", "config", "import", "backtest", "replay", "live", "verify", "runs", "report", "sql", "serve", "token",
             "demo"]  # fmt: skip
@@ -139,6 +140,23 @@ def test_a_strategy_that_raises(home, call, good, strategy_file, code, error, li
     assert error in said.err and f"mine.py:{line}" in said.err and "Traceback" not in said.err
     assert said.json["faults_text"][0] in said.err
     assert good(home, "replay", "latest")["identical"]
+
+
+def test_a_copy_of_a_built_in_is_a_strategy_of_its_own(home, tmp_path):
+    """Whichever was compiled first: machine code of the copy names a module that the built-in does not have."""
+    copy = tmp_path / "ema_cross.py"
+    shutil.copyfile(ROOT / "kernel" / "strategies" / "ema_cross.py", copy)
+    found = []
+    for spec in (
+        f"{copy}:EmaCross",
+        "ema_cross",
+        f"{copy}:EmaCross",
+    ):  # each in a process of its own, cache warm or not
+        process = start_cli(home, "backtest", "--strategy", spec, "--symbols", "ACC", "--json")
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        found.append(json.loads(out)["decision_digest"])
+    assert len(set(found)) == 1
 
 
 def test_config_file(home, call, tmp_path, good):
