@@ -166,9 +166,7 @@ def _report(commands) -> None:  # type: ignore[no-untyped-def]
 
 
 def _sql(commands) -> None:  # type: ignore[no-untyped-def]
-    parser = _command(
-        commands, "sql", "show", "ask anything in SQL: v_orders, v_fills, v_trades, v_equity, bars, runs"
-    )
+    parser = _command(commands, "sql", "show", "ask anything in SQL: v_orders, v_fills, v_trades, v_equity, bars, runs")
     parser.add_argument("query", help='such as "select symbol, sum(pnl) from v_trades group by 1"')
     parser.add_argument("--run", dest="run_name", default="latest", metavar="RUN", help="which run (default latest)")
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")

@@ -52,7 +52,7 @@ class Engine:
 
     def run(self, start: int, count: int) -> int:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
-        return run_at(self._address, start, count)
+        return run_at(self._address, start, count, 0)
 
     def put(self, rows: np.ndarray) -> None:
         """Copy EVENT rows to the start of `inputs`."""

@@ -1,8 +1,8 @@
 """The one switch: the same source runs compiled (default) or interpreted (`ONETAPE_JIT=0`).
 
-Only entries are cached on disk (`machine.run_at`, `fold.fold_at`, strategies); helpers are inlined into them or stay calls
-where a bar seldom passes. numba does not notice a changed helper, so the cache folder is named by a hash of the
-code (`kernel.codehash`).
+Only entries are cached on disk (`machine.run_at`, strategies); helpers are inlined into them or stay calls where a bar
+seldom passes. numba does not notice a changed helper, so the cache folder is named by a hash of the code
+(`kernel.codehash`).
 """
 
 import ctypes

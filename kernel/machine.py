@@ -12,6 +12,7 @@ from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, jit_entry
 from kernel.state import INTENTS
 from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
+from kernel.trace import fold
 from kernel.venue import match, restate_orders
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
@@ -135,6 +136,10 @@ def take_other(s, e):
 
 
 @jit_entry
-def run_at(address, start, count):
-    """`run` on the state whose TABLES record is at `address`: the one function Python calls."""
-    return run(tables_at(address), start, count)
+def run_at(address, start, count, traces):
+    """The one function Python calls: `run` on the state whose TABLES record is at `address`; with an address in
+    `traces`, `fold`. One entry, so that one compilation serves both."""
+    s = tables_at(address)
+    if traces != 0:
+        return fold(s, start, count, traces)
+    return run(s, start, count)

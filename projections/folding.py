@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kernel.codes import Kind, Origin, Status
-from kernel.fold import TRACE, Fold
+from kernel.fold import Fold
 from kernel.schema import join_rows, take_rows
+from kernel.trace import TRACE
 
 FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
 FILLED, SPLIT = int(Kind.ORDER_FILLED), int(Kind.SPLIT)

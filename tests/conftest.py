@@ -1,6 +1,8 @@
 """Fixtures of all tests. The engine compiles once for a checkout, whichever of the test processes comes first."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,10 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+ROOT = Path(__file__).parents[1]
 INTERPRETED = os.environ.get("ONETAPE_JIT", "1") == "0"
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 settings.register_profile("compiled", deadline=None, derandomize=True, suppress_health_check=_SLOW)
-settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=25)
+settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=10)
 settings.load_profile("interpreted" if INTERPRETED else "compiled")
 
 
@@ -38,10 +41,11 @@ def one_process_at_a_time(path: Path, patience_seconds: float = 300.0) -> Iterat
         path.unlink(missing_ok=True)
 
 
-@pytest.fixture(scope="session")
-def load() -> Callable:
-    """`load(spec)`: a checked, compiled strategy. The first call in a session has the engine compiled, once for all
-    test processes: compiling costs some 17 seconds, loading from the cache 20 ms."""
+WARM = "from tests.conftest import compile_engine; compile_engine()"
+
+
+def compile_engine() -> None:
+    """Have the engine and the scripted strategy compiled, once for all test processes: some 17 seconds, then 20 ms."""
     from adapters.strategies.load import load_strategy
     from kernel.codehash import cache_folder
     from tests.kernel.play import SCRIPTED, make_engine
@@ -51,7 +55,35 @@ def load() -> Callable:
     with one_process_at_a_time(folder / "tests.lock"):
         scripted = load_strategy(SCRIPTED)
         make_engine([(scripted.program, scripted.params)]).run(0, 0)
-    known = {SCRIPTED: scripted}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile beside the first tests, which need no engine (see below)."""
+    if not INTERPRETED and not hasattr(session.config, "workerinput") and session.config.getoption("-n", None):
+        subprocess.Popen([sys.executable, "-c", WARM], cwd=ROOT)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs no engine first, for each of two processes, so that neither waits for the compiler."""
+    first = [item for item in items if not needs_engine(item)]
+    last = [item for item in items if needs_engine(item)]
+    items[:] = first[::2] + last[::2] + first[1::2] + last[1::2]
+
+
+def needs_engine(item: pytest.Item) -> bool:
+    named = ("tests/projections/", "test_serve.py", "test_modes.py", "between_processes")
+    return "load" in getattr(item, "fixturenames", ()) or any(name in item.nodeid for name in named)
+
+
+@pytest.fixture(scope="session")
+def load() -> Callable:
+    """`load(spec)`: a checked, compiled strategy. The first call in a session has the engine compiled, once for all
+    test processes: compiling costs some 17 seconds, loading from the cache 20 ms."""
+    from adapters.strategies.load import load_strategy
+    from tests.kernel.play import SCRIPTED
+
+    compile_engine()
+    known = {SCRIPTED: load_strategy(SCRIPTED)}
 
     def loaded(spec: str):
         if spec not in known:
