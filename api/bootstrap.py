@@ -45,9 +45,11 @@ def day_bounds(day: str, timezone: str) -> tuple[int, int]:
     """First and last ns UTC of a local day written YYYY-MM-DD. Raises ConfigError."""
     try:
         start = datetime.combine(date.fromisoformat(day), time(), ZoneInfo(timezone))
-    except ValueError:
+        end = datetime.combine(start.date() + timedelta(days=1), time(), start.tzinfo)
+    except (ValueError, OverflowError):
         raise ConfigError(f"{day!r} is not a date: write YYYY-MM-DD") from None
-    end = datetime.combine(start.date() + timedelta(days=1), time(), start.tzinfo)
+    if not 1700 < start.year < 2250:
+        raise ConfigError(f"{day!r} is beyond the years a tape can hold, 1701 to 2249")
     return int(start.timestamp()) * 10**9, int(end.timestamp()) * 10**9 - 1
 
 
@@ -61,8 +63,8 @@ def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
     """The market tapes of `names`, or all of the home. Raises NotFound when there is none."""
     if names:
         return [open_tape(tapes_folder(home) / name) for name in sorted(set(names))]
-    tapes = [tape for tape in list_tapes(home) if tape.bars]
-    if not tapes:
+    tapes = list_tapes(home)
+    if not any(tape.bars for tape in tapes):
         raise NotFound(
             f"no market data in {home}: bring some in with `onetape import FILE...`, or `onetape import --sample`"
         )
@@ -77,16 +79,22 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     for number in numbers - on_tapes:
         raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
     chosen = [registry[number] for number in sorted(numbers)]
-    tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments if row.bars}]
+    tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]  # bars or actions of them
     currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
     first_ts = day_bounds(request.first_day, timezone)[0] if request.first_day else None
     last_ts = day_bounds(request.last_day, timezone)[1] if request.last_day else None
     if first_ts is not None and last_ts is not None and first_ts > last_ts:
         raise ConfigError(f"--from {request.first_day} is after --to {request.last_day}")
     warm_up = request.warm_up_days if request.warm_up_days is not None else settings.run.warm_up_days
+    if warm_up < 0:
+        raise ConfigError(f"--warm-up-days {warm_up}: days to learn from come before --from, so it is 0 or more")
+    if request.warm_up_days and first_ts is None:
+        raise ConfigError("--warm-up-days needs --from: it reaches back from there")
     spanned = [row for tape in tapes for row in tape.instruments if row.number in numbers and row.bars]
     span = min(last_ts or 2**62, max(r.last_ts for r in spanned)) - max(first_ts or 0, min(r.first_ts for r in spanned))
     seed = settings.run.seed if request.seed is None else request.seed
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"--seed {seed}: it is between 0 and 2**63 - 1")
     return {
         "mode": mode,
         "currency": currency,

@@ -2,7 +2,9 @@
 
 import argparse
 import gc
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "run"):
         parser.print_help()
         return 0
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupted)  # a service manager's stop cleans up as Ctrl-C does
     try:
         return int(options.run(options) or 0)
     except OnetapeError as error:
@@ -31,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("onetape: interrupted", file=sys.stderr)
         return 130
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -155,6 +155,7 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "ready": "1 once every declared indicator is warm; `on_bar` is not called before",
         "warming": "1 before the run's first day: signals are dropped",
         "entry_price": "average cost of the position, adjusted; 0 when flat",
+        "price": "last close as traded, currency: what one share costs, whatever splits came before; size with it",
         "cash": "free to spend, currency: without what working orders and shorts hold",
         "equity": "cash and the value of all positions of the account, currency",
         "tick": "smallest price step, adjusted, currency",

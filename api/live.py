@@ -13,6 +13,7 @@ from adapters.clocks.pacing import MaxClock, PacedClock
 from adapters.files import canonical_json, write_whole
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
+from adapters.market.writer import check_name
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
@@ -32,6 +33,7 @@ from kernel.schema import join_rows
 
 BATCH = 16_384
 SLICE_END = int(Flag.SLICE_END)
+ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
 QUIET = (int(Kind.BAR), int(Kind.EQUITY))  # commit class B: may wait for the group commit
 IGNORED = ("kernel_hash",)  # may change from start to start; RUN_STARTED records it each time
 
@@ -92,7 +94,7 @@ class Session:
     def __init__(self, folder: Path, settings: Settings, config: Config, strategies: Sequence[Loaded]) -> None:
         self.folder, self.config, self.strategies = folder, config, list(strategies)
         self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
-        self.recovered = 0
+        self.recovered = self.actions_seen = 0
         self.decisions = DecisionDigest()
         try:
             if self.tape.rows and settings.run.equity_interval_ns is None:
@@ -120,6 +122,7 @@ class Session:
 
         def seen(rows: np.ndarray) -> None:
             comparer.add(rows)
+            self.actions_seen += int(np.isin(rows["kind"], ACTIONS).sum())
             self.decisions.add(rows)
 
         replay_inputs(self.engine, self.folder, None, seen)
@@ -195,7 +198,7 @@ def run_live(
     """
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
-    folder = home / "tapes" / "accounts" / f"{account}-paper"
+    folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
     session = Session(folder, settings, config, strategies)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tape.tick)
@@ -216,12 +219,31 @@ def run_live(
     }
 
 
+def _refuse_late(session: Session, paths: list[Path], ts: int) -> None:
+    """Raise NotReplayable when the market tapes now hold bars or actions up to `ts` that the account never saw."""
+    wanted = selection_of(session.config)
+    earlier = MarketFeed(paths, Selection(wanted.instruments, wanted.first_ts, ts, wanted.warm_up_ts))
+    table, held, actions = np.zeros(BATCH, session.engine.inputs.dtype), 0, 0
+    while count := earlier.read_into(table):
+        held += int((table["kind"][:count] == int(Kind.BAR)).sum())
+        actions += int(np.isin(table["kind"][:count], ACTIONS).sum())
+    seen = int(session.engine.account.bars)
+    if held != seen or actions != session.actions_seen:
+        raise NotReplayable(
+            f"{session.folder.name}: up to its last event the market tapes now hold {held:,} bars and {actions:,} "
+            f"splits and dividends, it has recorded {seen:,} and {session.actions_seen:,}: late data cannot be put "
+            "into a day that was traded; start another --account, or choose the tapes of then with --tapes"
+        )
+
+
 def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> int:
     wanted = selection_of(session.config)
     if session.recovered:
         ts = int(session.engine.account.ts)
         wanted = Selection(wanted.instruments, ts + 1, wanted.last_ts, wanted.warm_up_ts, actions_from=ts)
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
+    if session.recovered:
+        _refuse_late(session, paths, ts)
     slices = Slices(MarketFeed(paths, wanted), np.zeros(BATCH, session.engine.inputs.dtype))
     bars, started = 0, False
     while len(rows := slices.next()):

@@ -88,7 +88,7 @@ def _fill_context(s, strategy, instrument):
     ctx.entry_price = p.cost * m.adjustment / p.qty / SCALE if p.qty != 0 else 0.0
     ctx.cash, ctx.equity = free_cash(s) / SCALE, equity_of(s) / SCALE
     ctx.tick, ctx.lot = instrument_row(s, instrument).tick * m.adjustment / SCALE, instrument_row(s, instrument).lot
-    ctx.count = 0
+    ctx.price, ctx.count = m.mark / SCALE, 0
 
 
 @jit_call

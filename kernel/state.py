@@ -197,6 +197,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("ready", "i8"),  # 1 once every declared indicator is warm
     ("warming", "i8"),  # 1 before the run's first day: signals are dropped
     ("entry_price", "f8"),  # average cost of the position, adjusted; 0 when flat
+    ("price", "f8"),  # last close as traded: quantity * price is what it costs, whatever splits came before
     ("cash", "f8"),  # free to spend
     ("equity", "f8"),
     ("tick", "f8"),

@@ -49,6 +49,7 @@ class MarketFeed:
         self._interest = False
         self._actions = self._read_actions([Path(tape) for tape in tapes])
         self._dirty = True
+        self._closed: dict[int, np.int64] = {}  # of each instrument: when its last bar closed
         self.bars = 0
 
     def _read_actions(self, tapes: list[Path]) -> np.ndarray:
@@ -119,7 +120,26 @@ class MarketFeed:
                 f"{', '.join(self._names)} (say, minute and daily ones): choose with --tapes"
             )
         self._last = (int(ts[-1]), int(number[-1]))
+        if len(self._names) > 1 or (self._chunk["span"] != self._chunk["span"][0]).any():
+            self._refuse_overlap()
         return ends
+
+    def _refuse_overlap(self) -> None:
+        """Bars of one instrument must follow each other: minute bars beside daily ones would trade every move twice."""
+        chunk = self._chunk
+        closed = chunk["ts_init"] - chunk["lag"] if "lag" in chunk else chunk["ts_init"]
+        order = np.argsort(chunk["instrument"], kind="stable")
+        number, opened, closed = chunk["instrument"][order], (closed - chunk["span"])[order], closed[order]
+        for first, last in zip(*_stretches(number), strict=True):
+            before = self._closed.get(int(number[first]), opened[first])
+            late = np.flatnonzero(opened[first:last] < np.append(before, closed[first : last - 1]))
+            if len(late):
+                raise ConfigError(
+                    f"instrument {number[first]} has bars that overlap on the tapes {', '.join(self._names)} "
+                    "(say, minute and daily ones, or one file imported twice with another session close): "
+                    "choose with --tapes"
+                )
+            self._closed[int(number[first])] = closed[last - 1]
 
     def _put_bars(self, rows: np.ndarray, end: int) -> None:
         chunk, part = self._chunk, slice(self._at, end)
@@ -149,6 +169,12 @@ class MarketFeed:
         else:
             row["amount"] = a
         self._dirty = True
+
+
+def _stretches(values: np.ndarray) -> tuple[list[int], list[int]]:
+    """First and one-past-last places of the runs of equal values."""
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return edges[:-1], edges[1:]
 
 
 def _with_end(chunks: Iterator[Columns]) -> Iterator[tuple[Columns, int | None]]:

@@ -8,6 +8,7 @@ import types
 from difflib import get_close_matches
 
 import onetape
+from adapters.strategies.reach import Reach
 from kernel.errors import StrategyError
 from kernel.state import BAR_VIEW, CONTEXT, FILL_VIEW
 from kernel.strategy import Definition
@@ -49,14 +50,28 @@ _IMPURE = {
 }
 
 
-def check_definition(definition: Definition) -> None:
-    """Raise StrategyError with file, line and construct at the first thing a hook must not do."""
+def check_definition(definition: Definition, reach: Reach) -> None:
+    """Raise StrategyError with file, line and construct at the first thing a hook, or what it reaches, must not do."""
     for hook, name, view in (
         (definition.on_bar, "bar", BAR_VIEW),
         (definition.on_fill, "fill", FILL_VIEW),
     ):
         if hook is not None:
             _check_hook(definition, hook, {name: view.names, "ctx": CONTEXT.names})
+    _check_reach(definition, reach)
+
+
+def _check_reach(definition: Definition, reach: Reach) -> None:
+    """Refuse clocks and dice, however they were imported and whichever helper uses them."""
+    for name, value in reach.others.items():
+        home = getattr(value, "__name__", "") if isinstance(value, types.ModuleType) else ""
+        for module in (home, getattr(value, "__module__", None), type(getattr(value, "__self__", None)).__module__):
+            if module in _IMPURE:
+                raise StrategyError(f"{definition.where()}: {name}: {_IMPURE[module]}")
+    for function in reach.functions:
+        if function.__module__ in _IMPURE:
+            where = f"{definition.where()}: {function.__qualname__}()"
+            raise StrategyError(f"{where}: {_IMPURE[function.__module__]}")
 
 
 def _check_hook(definition: Definition, hook, views: dict) -> None:  # type: ignore[no-untyped-def]

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from adapters.strategies.check import check_definition
+from adapters.strategies.reach import reach_of
 from kernel.codehash import KERNEL, cache_folder, files_hash
 from kernel.errors import NotFound, StrategyError
 from kernel.jit import COMPILED
@@ -62,8 +63,9 @@ def load_strategy(spec: str) -> Loaded:
     name, given = split_spec(spec)
     origin, definition, files = _from_file(name) if ".py" in name else _built_in(name)
     params = resolve_params(definition, given)
-    check_definition(definition)
-    code_hash = files_hash(files)
+    reach = reach_of(definition)
+    check_definition(definition, reach)
+    code_hash = reach.digest(files)
     return Loaded(spec, origin, code_hash, params, _compile(definition, code_hash))
 
 

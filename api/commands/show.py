@@ -23,7 +23,9 @@ def run_runs(options: Namespace) -> int:
         return 0
     columns = ["tape", "bars", "instruments", "first", "last"] if options.tapes else [
         "run_id", "mode", "bars", "orders", "fills", "final_equity"]  # fmt: skip
-    table = Table(*columns, box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("run_id", "tape"))
     for line in lines:
         table.add_row(*(str(line.get(name, "")) for name in columns))
     Console().print(table)

@@ -26,7 +26,10 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
 
 
 def _list(text: str | None) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+    names = [part.strip() for part in (text or "").split(",") if part.strip()]
+    if text and not names:
+        raise ConfigError(f"{text!r} names nothing: write one or more names, separated by commas")
+    return names
 
 
 def run_backtest(options: Namespace) -> int:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from api.commands.common import settings_of
+from kernel.errors import ConfigError
 
 
 def run_serve(options: Namespace) -> int:
@@ -17,5 +18,8 @@ def run_token(options: Namespace) -> int:
     from api.auth import make_token
 
     home, settings = settings_of(options)
-    print(make_token(home, options.days or settings.serve.token_days, "cli"))
+    days = settings.serve.token_days if options.days is None else options.days
+    if not 1 <= days <= 365:
+        raise ConfigError(f"--days {days}: a token lasts 1 to 365 days")
+    print(make_token(home, days, "cli"))
     return 0
