@@ -168,7 +168,7 @@ class Session:
     def stop(self) -> None:
         """RUN_ENDED, which reports the equity, and everything durable."""
         self.take(control(Kind.RUN_ENDED, int(self.engine.account.ts)))
-        self.tape.sync()
+        self.tape.mark()
 
     def close(self) -> None:
         self.tape.close()

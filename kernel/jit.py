@@ -8,11 +8,13 @@ seldom passes. numba does not notice a changed helper, so the cache folder is na
 import ctypes
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
+PROGRAM_FAULT = -1
 COMPILED = os.environ.get("ONETAPE_JIT", "1") != "0"
 
 if COMPILED:
@@ -114,7 +116,20 @@ if COMPILED:
     def program_address(program: Callable) -> int:
         return program.address  # type: ignore[attr-defined]
 
+    @njit(forceinline=True)
+    def failed():  # type: ignore[no-untyped-def]
+        """What a program returns for an exception; compiled code cannot say which."""
+        return PROGRAM_FAULT
+
 else:
+    FAILURES: list[BaseException] = []
+
+    def failed() -> int:
+        """What a program returns for an exception, which is kept to be explained."""
+        error = sys.exc_info()[1]
+        assert error is not None
+        FAILURES[:] = [*FAILURES[-99:], error]
+        return PROGRAM_FAULT
 
     def jit(f: Callable) -> Callable:
         return f

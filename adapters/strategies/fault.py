@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from adapters.strategies.load import Loaded
+from kernel import jit
 from kernel.codes import Reason
 from kernel.engine import Engine
 from kernel.state import HOOK_BAR, INTENTS
+from kernel.strategy import Definition
 
 
 def explain_faults(engine: Engine, strategies: Sequence[Loaded]) -> list[str]:
@@ -34,8 +36,22 @@ def _explain(engine: Engine, number: int, loaded: Loaded) -> str:
             elif definition.on_fill is not None:
                 definition.on_fill(memory, frame.fill, frame.ctx)
     except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
-        own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(definition.file)]
-        line = own[-1].lineno if own else definition.line
-        code = f": {own[-1].line!r}" if own else ""
-        return f"{head}: {definition.where(line)}: {type(error).__name__}: {error}{code}"
-    return f"{head}: {definition.where()}: an exception that did not come again outside the kernel"
+        return head + _placed(definition, error)
+    mine = [error for error in getattr(jit, "FAILURES", []) if _lines(definition, error)]
+    if mine:
+        return head + _placed(definition, mine[-1])
+    return (
+        f"{head}: {definition.where()}: an exception that the memory changed by then does not show again: "
+        "run the same with ONETAPE_JIT=0 to see its line"
+    )
+
+
+def _lines(definition: Definition, error: BaseException) -> list[traceback.FrameSummary]:
+    return [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(definition.file)]
+
+
+def _placed(definition: Definition, error: BaseException) -> str:
+    own = _lines(definition, error)
+    line = own[-1].lineno if own else definition.line
+    code = f": {own[-1].line!r}" if own else ""
+    return f": {definition.where(line)}: {type(error).__name__}: {error}{code}"

@@ -184,6 +184,12 @@ class TapeWriter:
             "see to the disk and start again"
         ) from error
 
+    def mark(self) -> None:
+        """Sync, and put the watermark behind all there is: a damaged last frame is then the mark, not a decision."""
+        self.sync()
+        self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
+        self.sync()
+
     def close(self) -> None:
         """Cut the reserved space off and give the lock back. Syncs, unless an error came before."""
         if self._file >= 0:
