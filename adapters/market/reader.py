@@ -33,7 +33,7 @@ def bar_batches(
 
     file_path = Path(path) / BARS
     try:
-        with pq.ParquetFile(file_path, memory_map=True, pre_buffer=False) as file:
+        with pq.ParquetFile(file_path, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as file:
             stored = set(file.schema_arrow.names)
             wanted = [n for n in BAR_COLUMNS if n in stored and (columns is None or n in columns)]
             needed = wanted + [n for n in ("ts_init", "instrument") if n not in wanted]

@@ -223,7 +223,7 @@ def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, d
 def _family_rows(path: Path, family: Family, from_seq: int) -> Iterator[np.ndarray]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+    with pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as file:
         for batch in file.iter_batches(BATCH, columns=list(columns_of(family)), use_threads=False):
             rows = from_batch(family, batch)
             if len(rows) and rows["seq"][-1] >= from_seq:
