@@ -142,6 +142,7 @@ def test_a_strategy_that_raises(home, call, good, strategy_file, code, error, li
     assert good(home, "replay", "latest")["identical"]
 
 
+@pytest.mark.sim
 def test_a_copy_of_a_built_in_is_a_strategy_of_its_own(home, tmp_path):
     """Whichever was compiled first: machine code of the copy names a module that the built-in does not have."""
     copy = tmp_path / "ema_cross.py"

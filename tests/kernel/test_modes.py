@@ -34,6 +34,7 @@ def test_compiled_interpreted_and_hash_seeds(load):
         assert json.loads(said) == {**here[slices], "compiled": bool(jit)}
 
 
+@pytest.mark.sim
 def test_the_kernels_tests_pass_interpreted():
     """The rules of venue, risk, accounting, life cycle and arithmetic, once more from the same source uncompiled."""
     names = ("units", "venue", "risk", "lifecycle", "accounting", "indicators")

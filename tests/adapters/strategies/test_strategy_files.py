@@ -166,6 +166,7 @@ def ways(load, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RUNS)
+@pytest.mark.sim
 def test_what_a_hook_may_do(ways, name):
     engine, tape = ways(name)
     assert bought(tape) == RUNS[name][1]
@@ -442,6 +443,7 @@ def test_an_edited_constant_is_compiled_anew(load, strategy_file):
     assert seen == [(1, 4), (1, 9)]
 
 
+@pytest.mark.sim
 def test_a_neighbour_edited_between_processes(strategy_file, tmp_path):
     """The disk cache of one process must not serve another that has different sources."""
     path = strategy_file(hook("return buy(sized(2))", before="from sizes_far import sized\n"))
