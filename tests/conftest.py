@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def needs_engine(item: pytest.Item) -> bool:
-    named = ("tests/projections/", "test_serve.py", "test_modes.py", "between_processes")
+    named = ("tests/projections/", "tests/api/", "test_modes.py", "between_processes")
     return "load" in getattr(item, "fixturenames", ()) or any(name in item.nodeid for name in named)
 
 
