@@ -72,7 +72,7 @@ def test_backtests_that_cannot_be(home, call, arguments, words):
     assert not list((home / "runs").glob("*")) or not list((home / "runs").iterdir())
 
 
-def test_no_data(tmp_path, call):
+def test_no_data(tmp_path, call, load):
     refused(call(tmp_path / "new", "backtest", *TWO), 2, "no market data", "onetape import")
     refused(call(tmp_path / "new", "live", *TWO, "--feed", "replay:all@max"), 2, "no market data")
     refused(call(tmp_path / "new", "replay", "latest"), 2, "no run 'latest'")
