@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from api.version import version
 from kernel.errors import OnetapeError
 
 LONG = ("live", "serve")  # commands that run all day
@@ -54,16 +55,6 @@ def make_parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         add(commands)
     return parser
-
-
-def version() -> str:
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as of
-
-    try:
-        return of("onetape")
-    except PackageNotFoundError:
-        return "0.1.0"
 
 
 def _command(commands, name: str, module: str, help: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]  # noqa: A002

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from adapters.settings import FILE_NAME, KEYS, Key, Settings, Source, allowed, examine
+from adapters.settings import KEYS, Key, Settings, allowed
+from adapters.settings_source import FILE_NAME, Source, examine
 from kernel.errors import ConfigError
 
 EXAMPLE_PATH = "strategies/my_strategy.py"

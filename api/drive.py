@@ -39,6 +39,19 @@ def drive(engine: Engine, count: int, keep: Keep) -> None:
         start += taken
 
 
+def drive_all(engine: Engine, count: int) -> np.ndarray:
+    """Run the first `count` inputs of the engine's table; they and all they led to, by seq."""
+    inputs: list[np.ndarray] = []
+    outputs: list[np.ndarray] = []
+
+    def keep(taken: np.ndarray, led_to: np.ndarray) -> None:
+        inputs.append(taken.copy())
+        outputs.append(led_to.copy())
+
+    drive(engine, count, keep)
+    return in_order(join_rows(inputs), join_rows(outputs))
+
+
 def begin(engine: Engine, feed: Feed, keep: Keep) -> int:
     """RUN_STARTED, then the feed's first batch; returns how many inputs the feed gave."""
     count = feed.read_into(engine.inputs[1:])

@@ -24,8 +24,8 @@ from adapters.venues.simulated import SimulatedVenue
 from api.backtest import summarise
 from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, selection_of
 from api.compare import Comparer
-from api.drive import control, drive
-from api.replay import in_order_of, replay_inputs
+from api.drive import control, drive_all
+from api.replay import replay_inputs
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError, NotReplayable
 from kernel.ports import Clock
@@ -138,16 +138,8 @@ class Session:
 
     def take(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
         """Run inputs, append them with all they led to, and only then act."""
-        inputs: list[np.ndarray] = []
-        outputs: list[np.ndarray] = []
-
-        def keep(taken: np.ndarray, led_to: np.ndarray) -> None:
-            inputs.append(taken.copy())
-            outputs.append(led_to.copy())
-
         self.engine.put(rows)
-        drive(self.engine, len(rows), keep)
-        return self.commit(in_order_of(inputs, outputs), notes)
+        return self.commit(drive_all(self.engine, len(rows)), notes)
 
     def commit(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
         durable = not np.isin(rows["kind"], QUIET).all()

@@ -1,5 +1,6 @@
 """`onetape replay RUN|DATE`: run recorded inputs through the kernel again and compare every byte it writes."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from adapters.files import canonical_json
 from adapters.strategies.load import Loaded
-from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.digest import DecisionDigest, TapeDigest, notes_within
 from adapters.tape.reader import (
     config_of,
     is_sealed,
@@ -24,7 +25,7 @@ from adapters.tape.reader import (
 )
 from api.bootstrap import Config, check_input_files, day_bounds, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
-from api.drive import begin, drive, end, go_on, in_order
+from api.drive import begin, drive_all, end, go_on, in_order
 from kernel.codehash import kernel_hash
 from kernel.codes import Kind, Origin
 from kernel.engine import Engine
@@ -191,7 +192,7 @@ def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, 
     strategies = strategies_of(config, sources if sources is not None else recorded_sources(folder))
     engine = make_engine(config, strategies, BATCH)
     tally, notes = Tally(_until(folder, last_ts)), notes_of(folder)
-    replay_inputs(engine, folder, last_ts, lambda rows: tally.add(rows, _pick(notes, rows)))
+    replay_inputs(engine, folder, last_ts, lambda rows: tally.add(rows, notes_within(rows, notes)))
     tally.comparer.finish()
     return _outcome(folder, tally, engine, changes(config, strategies), {})
 
@@ -200,21 +201,7 @@ def replay_inputs(engine: Engine, folder: Path, last_ts: int | None, seen: Any) 
     """Push a tape's recorded inputs through `engine`; `seen(rows)` gets inputs and outputs by seq."""
     feed = RecordedInputs(folder, last_ts)
     while count := feed.read_into(engine.inputs):
-        inputs: list[np.ndarray] = []
-        outputs: list[np.ndarray] = []
-
-        def keep(taken: np.ndarray, led_to: np.ndarray, a: list = inputs, b: list = outputs) -> None:
-            a.append(taken.copy())
-            b.append(led_to.copy())
-
-        drive(engine, count, keep)
-        seen(in_order_of(inputs, outputs))
-
-
-def in_order_of(inputs: list[np.ndarray], outputs: list[np.ndarray]) -> np.ndarray:
-    from kernel.schema import join_rows
-
-    return in_order(join_rows(inputs), join_rows(outputs))
+        seen(drive_all(engine, count))
 
 
 def _until(folder: Path, last_ts: int | None) -> Iterator[np.ndarray]:
@@ -234,17 +221,8 @@ def notes_of(folder: Path) -> dict[int, str]:
 
 def recorded_sources(folder: Path) -> dict[str, str]:
     """Where a live process found its strategies: the folder's `sources.json`, never part of a digest."""
-    import json
-
     path = folder / "sources.json"
     return dict(json.loads(path.read_text())) if path.is_file() else {}
-
-
-def _pick(notes: dict[int, str], rows: np.ndarray) -> dict[int, str]:
-    if len(rows) == 0:
-        return {}
-    first, last = int(rows["seq"][0]), int(rows["seq"][-1])
-    return {seq: text for seq, text in notes.items() if first <= seq <= last}
 
 
 def replay_date(home: Path, date: str) -> list[Outcome]:

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +30,7 @@ from adapters.settings import Settings
 from adapters.settings_text import check_host
 from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
 from api.auth import check_token, load_key
+from api.version import version
 from kernel.codes import Kind
 from kernel.errors import ConfigError, NotFound, OnetapeError, TokenRefused
 from projections.follow import Batch, Follower
@@ -281,13 +281,6 @@ async def _add_headers(message: Message, scope: Scope) -> None:
         headers = MutableScopeHeaders.from_message(message)
         for name, value in HEADERS.items():
             headers[name] = value
-
-
-def version() -> str:
-    try:
-        return metadata.version("onetape")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 @asynccontextmanager

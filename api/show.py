@@ -64,26 +64,22 @@ def _growing(folder: Path) -> dict[str, Any]:
     return {"tape_digest": tape.hex(), "decision_digest": decisions.hex()}
 
 
-def print_run(home: Path, folder: Path) -> None:
-    """The terminal summary of a run."""
+def print_report(data: dict[str, Any]) -> None:
+    """The terminal summary of a run, from its `report_data`."""
     from rich.console import Console
 
     from api.report import terminal_report
 
-    terminal_report(report_data(folder), Console())
+    terminal_report(data, Console())
 
 
-def page_path(home: Path, folder: Path) -> Path:
-    return home / "views" / "reports" / f"{folder.name}.html"
-
-
-def write_page(home: Path, folder: Path, output: Path | None = None) -> Path:
-    """Write the run's HTML page and return where it is."""
+def write_page(home: Path, data: dict[str, Any], output: Path | None = None) -> Path:
+    """Write a run's HTML page from its `report_data` and return where it is."""
     from api.report import html_report
 
-    path = output or page_path(home, folder)
+    path = output or home / "views" / "reports" / f"{data['run_id']}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html_report(report_data(folder)), encoding="utf-8")
+    path.write_text(html_report(data), encoding="utf-8")
     return path
 
 

@@ -13,9 +13,8 @@ from adapters.market.reader import bar_batches
 from adapters.market.tape import list_tapes, open_tape, tapes_folder
 from adapters.market.verify import verify_tape
 from adapters.tape.digest import TapeDigest
-from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
-from adapters.tape.scan import SUFFIX, Scan
+from adapters.tape.scan import SUFFIX, Scan, check_digests
 from adapters.tape.sealed import check_files, check_rows
 from api.bootstrap import check_input_files
 from kernel.errors import TapeCorrupt
@@ -71,16 +70,8 @@ def _check_names(folder: Path) -> None:
 
 
 def _check_frames(folder: Path) -> tuple[str, int, int]:
-    digest, stored, scan = TapeDigest(), 0, Scan(folder)
-    for place in scan:
-        if place.header.kind == EVENTS:
-            rows, notes = unpack_events(place.body)
-            digest.add(rows, notes)
-            stored += len(rows)
-        elif place.header.kind == REF:
-            digest.add_ref(place.body)
-        if digest.digest() != place.header.tape_digest:
-            raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
+    scan = Scan(folder)
+    digest, stored = check_digests(scan)
     return digest.hex(), stored, scan.end.torn
 
 

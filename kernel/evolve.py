@@ -4,7 +4,7 @@ Folding a recorded tape and running the step go through here alike, which is why
 """
 
 from kernel.accounting import apply_dividend, apply_fill, apply_split, revalue
-from kernel.codes import Flag, Kind, Origin, Reason, Status, TradingState, code
+from kernel.codes import Flag, Kind, Reason, Status, TradingState, code
 from kernel.jit import jit, jit_call
 from kernel.lifecycle import TRANSITION
 from kernel.orders import count_working, find_slot, free_slot, open_slot
@@ -21,10 +21,10 @@ LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED
 TRADING_STATE_CHANGED = code(Kind.TRADING_STATE_CHANGED)
 PAUSED, RESUMED, FAULT = code(Kind.STRATEGY_PAUSED), code(Kind.STRATEGY_RESUMED), code(Kind.STRATEGY_FAULT)
 EQUITY = code(Kind.EQUITY)
-EXTERNAL, WARM_UP = code(Origin.EXTERNAL), code(Flag.WARM_UP)
+WARM_UP = code(Flag.WARM_UP)
 NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = code(Reason.NONE), code(Reason.ILLEGAL_MOVE), code(Reason.UNKNOWN_ORDER)
 OVERFILL, OVERFLOW, UNKNOWN_INSTRUMENT = code(Reason.OVERFILL), code(Reason.OVERFLOW), code(Reason.UNKNOWN_INSTRUMENT)
-ST_PARTIAL, ST_FILLED, ST_ILLEGAL = code(Status.PARTIALLY_FILLED), code(Status.FILLED), code(Status.ILLEGAL)
+ST_FILLED, ST_ILLEGAL = code(Status.FILLED), code(Status.ILLEGAL)
 ST_CANCELED, ST_REJECTED, ST_EXPIRED = code(Status.CANCELED), code(Status.REJECTED), code(Status.EXPIRED)
 ACTIVE, HALTED, BAD_COMMAND = code(TradingState.ACTIVE), code(TradingState.HALTED), code(Reason.BAD_COMMAND)
 LIMIT_FIELDS = len(LIMITS.names)

@@ -5,12 +5,12 @@ already resting; when the last one is in, marks and equity are taken once, fills
 (strategy, instrument) order.
 """
 
-from kernel.codes import Flag, Kind, Origin, Reason, code
+from kernel.codes import Flag, Kind, Reason, code
 from kernel.decide import call_on_bar, call_on_fill
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, jit_entry
-from kernel.state import INTENTS
+from kernel.state import room_for_a_call
 from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
 from kernel.trace import fold
 from kernel.venue import match, restate_orders
@@ -19,13 +19,16 @@ BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 FIRST_REPORT, LAST_REPORT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_RESTATED)
 EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
 LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
-SLICE_END, NONE, EXTERNAL = code(Flag.SLICE_END), code(Reason.NONE), code(Origin.EXTERNAL)
+SLICE_END, NONE = code(Flag.SLICE_END), code(Reason.NONE)
+
+
+_room = jit(room_for_a_call)
 
 
 @jit
 def room_needed(s):
-    """Most events the next input or strategy call can add (`state.room_for_a_call` for the orders open now)."""
-    return 8 + 2 * (account(s).open_orders + INTENTS) + 5 * INTENTS
+    """Most events the next input or strategy call can add, with the orders open now."""
+    return _room(account(s).open_orders)
 
 
 @jit

@@ -212,7 +212,7 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("ctx", CONTEXT),
 )
 HOOK_BAR, HOOK_FILL = 0, 1
-PROGRAM_OK, PROGRAM_FAULT = 0, -1
+PROGRAM_OK = 0
 
 TOUCHED = packed_record(("instrument", "i8"))
 BYTE = np.dtype("u1")

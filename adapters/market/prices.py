@@ -30,19 +30,25 @@ def show_px(units: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def parse_px(text: str) -> int:
-    """One decimal text as units, exactly. Raises ValueError with the reason."""
+def _number_in(text: str, grouped: re.Pattern[str], what: str) -> tuple[str, Decimal]:
+    """The text without spaces and the commas of `grouped` numbers, and its finite value. Raises ValueError."""
     plain = text.strip()
     if plain.lower() in MISSING:
         raise ValueError("is missing")
-    if _GROUPED_PX.fullmatch(plain):
+    if grouped.fullmatch(plain):
         plain = plain.replace(",", "")
     try:
         value = Decimal(plain)
     except InvalidOperation:
         raise ValueError(f"is {text!r}, which is not a number") from None
     if not value.is_finite():
-        raise ValueError(f"is {text!r}, which is not a price")
+        raise ValueError(f"is {text!r}, which is not a {what}")
+    return plain, value
+
+
+def parse_px(text: str) -> int:
+    """One decimal text as units, exactly. Raises ValueError with the reason."""
+    plain, value = _number_in(text, _GROUPED_PX, "price")
     if abs(value) * SCALE >= PX_MAX:
         raise ValueError(f"is {plain}, beyond the largest price {show_px(PX_MAX)}")
     units = value * SCALE
@@ -53,17 +59,7 @@ def parse_px(text: str) -> int:
 
 def parse_qty(text: str) -> int:
     """One text as a whole number of shares or contracts. Raises ValueError with the reason."""
-    plain = text.strip()
-    if plain.lower() in MISSING:
-        raise ValueError("is missing")
-    if _GROUPED_QTY.fullmatch(plain):
-        plain = plain.replace(",", "")
-    try:
-        value = Decimal(plain)
-    except InvalidOperation:
-        raise ValueError(f"is {text!r}, which is not a number") from None
-    if not value.is_finite():
-        raise ValueError(f"is {text!r}, which is not a quantity")
+    plain, value = _number_in(text, _GROUPED_QTY, "quantity")
     if abs(value) >= QTY_MAX:
         raise ValueError(f"is {plain}, beyond the largest quantity {QTY_MAX}")
     if value != value.to_integral_value():

@@ -33,7 +33,6 @@ BAR_COLUMNS: dict[str, str] = {
     "open_interest": "<i8",
     "lag": "<i8",  # ns: ts_init - ts_event
 }
-OPTIONAL = ("open_interest", "lag")
 ACTION_COLUMNS: dict[str, str] = {
     "ts_init": "<i8",
     "ts_event": "<i8",

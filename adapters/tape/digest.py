@@ -32,6 +32,14 @@ _IS_DECISION[[int(kind) for kind in _DECISIONS]] = True
 _LEFT_OUT = ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref")
 
 
+def notes_within(rows: np.ndarray, notes: dict[int, str]) -> dict[int, str]:
+    """Those of `notes` that belong to seqs from the first to the last of `rows`."""
+    if len(rows) == 0:
+        return {}
+    first, last = int(rows["seq"][0]), int(rows["seq"][-1])
+    return {seq: text for seq, text in notes.items() if first <= seq <= last}
+
+
 class TapeDigest:
     """Running tape digest."""
 

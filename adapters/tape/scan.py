@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from adapters.tape.frame import HEADER_BYTES, MAGIC, TRAILER, ZERO, Header, body_is_whole, unpack_header
+from adapters.tape.digest import TapeDigest
+from adapters.tape.frame import (
+    EVENTS,
+    HEADER_BYTES,
+    MAGIC,
+    REF,
+    TRAILER,
+    ZERO,
+    Header,
+    body_is_whole,
+    unpack_events,
+    unpack_header,
+)
 from kernel.errors import TapeCorrupt
 
 SUFFIX = ".segment"
@@ -126,6 +138,21 @@ class Scan:
                 return True
             at = rest.find(MAGIC, at + 1)
         return False
+
+
+def check_digests(scan: Scan) -> tuple[TapeDigest, int]:
+    """(tape digest, rows) of all frames; raises TapeCorrupt at the first whose own digest is another."""
+    digest, rows_total = TapeDigest(), 0
+    for place in scan:
+        if place.header.kind == EVENTS:
+            rows, notes = unpack_events(place.body)
+            digest.add(rows, notes)
+            rows_total += len(rows)
+        elif place.header.kind == REF:
+            digest.add_ref(place.body)
+        if digest.digest() != place.header.tape_digest:
+            raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
+    return digest, rows_total
 
 
 def segment_is_written(path: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from adapters.files import canonical_json, sha256_file, sync_file, sync_folder, write_whole
-from adapters.tape.digest import DecisionDigest, TapeDigest
+from adapters.tape.digest import DecisionDigest, TapeDigest, notes_within
 from adapters.tape.families import CODES, arrow_schema, columns_of, from_batch, split_rows, to_table
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.scan import Scan, segments
@@ -179,10 +179,10 @@ def check_rows(folder: Path, manifest: dict[str, Any]) -> DecisionDigest:
         start = 0
         while refs and refs[0][0] <= seen + len(rows):
             cut = refs[0][0] - seen
-            _add(tape, rows[start:cut], notes)
+            tape.add(rows[start:cut], notes_within(rows[start:cut], notes))
             tape.add_ref(refs.pop(0)[1])
             start = cut
-        _add(tape, rows[start:], notes)
+        tape.add(rows[start:], notes_within(rows[start:], notes))
         decisions.add(rows)
         seen += len(rows)
     for _, body in refs:
@@ -190,12 +190,6 @@ def check_rows(folder: Path, manifest: dict[str, Any]) -> DecisionDigest:
     if tape.hex() != manifest["tape_digest"] or seen != manifest["rows"]:
         raise TapeCorrupt(f"{folder}: the sealed rows have tape digest {tape.hex()}, not {manifest['tape_digest']}")
     return decisions
-
-
-def _add(tape: TapeDigest, rows: np.ndarray, notes: dict[int, str]) -> None:
-    if len(rows):
-        first, last = int(rows["seq"][0]), int(rows["seq"][-1])
-        tape.add(rows, {seq: text for seq, text in notes.items() if first <= seq <= last})
 
 
 def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
@@ -214,8 +208,7 @@ def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, d
         for rows in _merge(streams):
             part = rows[np.searchsorted(rows["seq"], from_seq) :]
             if len(part):
-                first, last = int(part["seq"][0]), int(part["seq"][-1])
-                yield part, {seq: text for seq, text in notes.items() if first <= seq <= last}
+                yield part, notes_within(part, notes)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise TapeCorrupt(f"{folder} cannot be read ({error}): run `onetape verify`") from error
 

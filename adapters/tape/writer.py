@@ -16,9 +16,9 @@ import numpy as np
 
 from adapters.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
 from adapters.tape.digest import TapeDigest
-from adapters.tape.frame import EVENTS, HEADER_BYTES, MARK, REF, TRAILER, ZERO, pack_events, pack_header, unpack_events
-from adapters.tape.scan import Scan, segment_path, segments
-from kernel.errors import TapeCorrupt, TapePoisoned
+from adapters.tape.frame import EVENTS, HEADER_BYTES, MARK, REF, TRAILER, ZERO, pack_events, pack_header
+from adapters.tape.scan import Scan, check_digests, segment_path, segments
+from kernel.errors import TapePoisoned
 
 SEGMENT_BYTES = 64 * 2**20
 LOCK = "writer.lock"
@@ -58,15 +58,7 @@ class TapeWriter:
 
     def _resume(self) -> None:
         scan = Scan(self.folder)
-        for place in scan:
-            if place.header.kind == EVENTS:
-                rows, notes = unpack_events(place.body)
-                self.tape_digest.add(rows, notes)
-                self.rows += len(rows)
-            elif place.header.kind == REF:
-                self.tape_digest.add_ref(place.body)
-            if self.tape_digest.digest() != place.header.tape_digest:
-                raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
+        self.tape_digest, self.rows = check_digests(scan)
         end = scan.end
         if end.last is not None:
             self.last_seq = self.durable_seq = end.last.last_seq
@@ -187,8 +179,7 @@ class TapeWriter:
     def mark(self) -> None:
         """Sync, and put the watermark behind all there is: a damaged last frame is then the mark, not a decision."""
         self.sync()
-        self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
-        self.sync()
+        self._mark()
 
     def close(self) -> None:
         """Cut the reserved space off and give the lock back. Syncs, unless an error came before."""

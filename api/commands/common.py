@@ -6,7 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from adapters.settings import Settings, load_settings
+from adapters.settings import Settings
+from adapters.settings_source import load_settings
 from kernel.codehash import cache_folder
 from kernel.jit import COMPILED
 

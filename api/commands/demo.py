@@ -74,8 +74,9 @@ def _live(home: Path, settings: Settings, decisions: str) -> None:
 
 
 def _show(home: Path, folder: Path) -> None:
-    from api.show import print_run, write_page
+    from api.show import print_report, report_data, write_page
 
     print("5. report\n")
-    print_run(home, folder)
-    print(f"page: {write_page(home, folder)}")
+    data = report_data(folder)
+    print_report(data)
+    print(f"page: {write_page(home, data)}")

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from adapters.settings import load_with_source
+from adapters.settings_source import load_with_source
 from api import config
 
 

@@ -52,13 +52,14 @@ def _tapes(home) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
 
 def run_report(options: Namespace) -> int:
     from api.replay import find_run
-    from api.show import print_run, write_page
+    from api.show import print_report, report_data, write_page
 
     home, _ = settings_of(options)
     folder = find_run(home, options.what)
     say_if_compiling()
-    print_run(home, folder)
-    print(f"page: {write_page(home, folder, options.output)}")
+    data = report_data(folder)
+    print_report(data)
+    print(f"page: {write_page(home, data, options.output)}")
     return 0
 
 

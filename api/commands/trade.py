@@ -41,14 +41,14 @@ def run_backtest(options: Namespace) -> int:
         result = backtest(home, settings, request_of(options, options.strategy), progress.at)
     if options.json:
         print_json(numbers(result.summary()) | {"faults_text": result.faults})
-    else:
-        from api.show import print_run
+    if options.report or not options.json:
+        from api.show import print_report, report_data, write_page
 
-        print_run(home, result.folder)
-    if options.report:
-        from api.show import write_page
-
-        print(f"report: {write_page(home, result.folder)}", file=sys.stderr if options.json else sys.stdout)
+        data = report_data(result.folder)
+        if not options.json:
+            print_report(data)
+        if options.report:
+            print(f"report: {write_page(home, data)}", file=sys.stderr if options.json else sys.stdout)
     for fault in result.faults:
         print(f"onetape: {fault}", file=sys.stderr)
     return 1 if result.faults else 0

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapters import settings_text as text
-from adapters.settings import FILE_BYTES_MAX, KEYS, Settings, examine, load_settings, load_with_source
+from adapters.settings import KEYS, Settings
+from adapters.settings_source import FILE_BYTES_MAX, examine, load_settings, load_with_source
 from kernel.errors import ConfigError
 
 NONE: dict[str, str] = {}
@@ -82,7 +83,7 @@ def test_agrees_with_the_kernel():
 
 def test_importing_settings_is_light():
     code = (
-        "import sys, adapters.settings as s; s.load_settings(environ={}); "
+        "import sys, adapters.settings_source as s; s.load_settings(environ={}); "
         "print([m for m in ('numba', 'numpy') if m in sys.modules])"
     )
     root = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from adapters.settings import load_settings
+from adapters.settings_source import load_settings
 from adapters.tape.reader import read_refs
 from api import backtest as backtest_module
 from api import replay as replay_module

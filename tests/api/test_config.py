@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.settings import KEYS, Settings, Source, load_settings, load_with_source
+from adapters.settings import KEYS, Settings
+from adapters.settings_source import Source, load_settings, load_with_source
 from api import config, docs
 from kernel.errors import ConfigError
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from adapters.market.generate import write_generated_tape
-from adapters.settings import load_settings
+from adapters.settings_source import load_settings
 from adapters.tape.reader import durable_seq, read_rows
 from adapters.tape.scan import Scan, segments
 from adapters.tape.writer import TapeWriter

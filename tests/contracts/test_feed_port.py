@@ -9,7 +9,7 @@ import pytest
 
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
-from adapters.settings import load_settings
+from adapters.settings_source import load_settings
 from api.bootstrap import Request
 from api.live import parse_feed, run_live
 from api.replay import RecordedInputs

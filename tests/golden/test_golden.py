@@ -15,6 +15,7 @@ from kernel.schema import EVENT
 from kernel.units import SCALE
 from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 
+STRATEGIES = Path(__file__).parents[1] / "bench" / "strategies.py"
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
     "light": "c8b2d9398d2421a25611b14613807ea4e49082fcf523494bb2b9145d75d20ede",
@@ -54,7 +55,7 @@ def bars() -> np.ndarray:
 
 
 def played(load, name):
-    one = load(f"{Path(__file__).parent / name}.py")
+    one = load(f"{STRATEGIES}:{name.title()}")
     engine = make_engine(
         [(one.program, one.params)],
         cash=100_000_000,

@@ -3,7 +3,7 @@
 from kernel.indicators import Indicator
 from kernel.jit import jit_user
 from kernel.state import INTENT
-from onetape import HOLD, Int, Signal, cancel, place, strategy
+from onetape import HOLD, Int, Signal, cancel, helper, place, strategy
 
 SIGNALS = 48
 
@@ -23,6 +23,23 @@ class Script(Indicator):
         return [("size", "i8"), ("at", "i8", (SIGNALS,)), ("signals", INTENT, (SIGNALS,))]
 
 
+@helper
+def send(script, now, ctx):
+    """Place what `script` holds for `now`; a signal without side and type cancels."""
+    for k in range(script.size):
+        if script.at[k] == now:
+            i = script.signals[k]
+            if i.side == 0 and i.order_type == 0:
+                cancel(ctx, i.ref)
+            else:
+                place(
+                    ctx,
+                    Signal(
+                        i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength
+                    ),
+                )
+
+
 @strategy
 class Scripted:
     """Places what is written for this bar, and what is written for this fill."""
@@ -32,48 +49,10 @@ class Scripted:
     fills = Int()
 
     def on_bar(self, bar, ctx):
-        for k in range(self.on_bars.size):
-            if self.on_bars.at[k] == self.bars_seen:
-                i = self.on_bars.signals[k]
-                if i.side == 0 and i.order_type == 0:
-                    cancel(ctx, i.ref)
-                else:
-                    place(
-                        ctx,
-                        Signal(
-                            i.side,
-                            i.qty,
-                            i.order_type,
-                            i.tif,
-                            i.instrument,
-                            i.ref,
-                            i.price,
-                            i.trigger_price,
-                            i.strength,
-                        ),
-                    )
+        send(self.on_bars, self.bars_seen, ctx)
         return HOLD
 
     def on_fill(self, fill, ctx):
         self.fills += 1
-        for k in range(self.on_fills.size):
-            if self.on_fills.at[k] == self.fills:
-                i = self.on_fills.signals[k]
-                if i.side == 0 and i.order_type == 0:
-                    cancel(ctx, i.ref)
-                else:
-                    place(
-                        ctx,
-                        Signal(
-                            i.side,
-                            i.qty,
-                            i.order_type,
-                            i.tif,
-                            i.instrument,
-                            i.ref,
-                            i.price,
-                            i.trigger_price,
-                            i.strength,
-                        ),
-                    )
+        send(self.on_fills, self.fills, ctx)
         return HOLD
