@@ -122,7 +122,8 @@ class RunSection(Section):
     """How a run is made."""
 
     equity_interval: Interval = _text(
-        "auto", "Time between recorded points of the equity curve; auto follows the bars."
+        "auto",
+        "Time between recorded points of the equity curve; auto: 5m for bars below an hour, else 1d, by the first bar.",
     )
     seed: int = _number(0, 0, 2**63 - 1, "", "Seed of random models; the same seed gives the same bytes.")
     warm_up_days: int = _number(0, 0, 3650, "days", "Days before the run's first that strategies see without trading.")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from adapters.files import canonical_json, sha256_file
 from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
 from adapters.market.instruments import Registry
+from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
@@ -22,6 +23,7 @@ from kernel.state import Capacity, Rules
 from kernel.units import MONEY_MAX
 
 DAY = 86_400_000_000_000
+HOUR = 3_600_000_000_000
 MINUTE = 60_000_000_000
 Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
 
@@ -90,8 +92,6 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         raise ConfigError(f"--warm-up-days {warm_up}: days to learn from come before --from, so it is 0 or more")
     if request.warm_up_days and first_ts is None:
         raise ConfigError("--warm-up-days needs --from: it reaches back from there")
-    spanned = [row for tape in tapes for row in tape.instruments if row.number in numbers and row.bars]
-    span = min(last_ts or 2**62, max(r.last_ts for r in spanned)) - max(first_ts or 0, min(r.first_ts for r in spanned))
     seed = settings.run.seed if request.seed is None else request.seed
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed {seed}: it is between 0 and 2**63 - 1")
@@ -101,7 +101,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "timezone": timezone,
         "cash": _cash(settings, request),
         "fees": request.fees or settings.fees.rule,
-        "rules": _rules(settings, request, span, seed),
+        "rules": _rules(settings, request, tapes, seed),
         "limits": settings.limits.as_units(),
         "capacity": {
             "open_orders": settings.capacity.open_orders,
@@ -134,6 +134,12 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     }
 
 
+def first_span(tapes: Sequence[Manifest]) -> int:
+    """How long the first bar of the tapes is, ns; of several tapes that of the earliest."""
+    first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name))
+    return int(next(bar_batches(first.path, batch_rows=1, columns=("span",)))["span"][0])
+
+
 def find_symbol(registry: Registry, symbol: str) -> int:
     """The number of `symbol`. Raises NotFound with the nearest known one."""
     found = registry.find(symbol)
@@ -164,7 +170,7 @@ def _cash(settings: Settings, request: Request) -> int:
         raise ConfigError(f"--cash {request.cash}: {error}") from None
 
 
-def _rules(settings: Settings, request: Request, span: int, seed: int) -> dict[str, int]:
+def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed: int) -> dict[str, int]:
     from adapters.settings_text import parse_fee_rule
 
     try:
@@ -172,8 +178,8 @@ def _rules(settings: Settings, request: Request, span: int, seed: int) -> dict[s
     except ValueError as error:
         raise ConfigError(f"--fees {request.fees}: {error}") from None
     interval = settings.run.equity_interval_ns
-    if interval is None:  # as fine as a chart can show
-        interval = MINUTE if span <= 5 * DAY else 15 * MINUTE if span <= 60 * DAY else DAY
+    if interval is None:  # by the first bar, so that neither a shorter range nor data to come changes it
+        interval = 5 * MINUTE if first_span(tapes) < HOUR else DAY
     return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees}
 
 

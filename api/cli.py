@@ -105,6 +105,8 @@ def _import(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument("--date-format", help="such as %%d/%%m/%%Y, where day and month could be either")
     parser.add_argument("--actions", type=Path, metavar="FILE", help="splits and dividends: symbol,date,kind,value")
     parser.add_argument("--sort", action="store_true", help="rows may come in any order, such as newest first")
+    parser.add_argument("--skip-empty", action="store_true", help="leave out rows without prices (no trade)")
+    parser.add_argument("--no-infer-actions", action="store_true", help="do not read splits out of an adjusted close")
     parser.add_argument("--name", help="name of the tape (default: the file's)")
     parser.add_argument("--sample", action="store_true", help="bring in the sample data that comes with Onetape")
     _json(parser)

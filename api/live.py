@@ -97,9 +97,6 @@ class Session:
         self.recovered = self.actions_seen = 0
         self.decisions = DecisionDigest()
         try:
-            if self.tape.rows and settings.run.equity_interval_ns is None:
-                # the automatic interval follows the span of the market tapes, which grow; an account keeps its first
-                config["rules"]["equity_interval"] = config_of(folder)["rules"]["equity_interval"]
             self.engine = make_engine(config, strategies, BATCH)
             if self.tape.rows:
                 self._recover()

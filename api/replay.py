@@ -89,7 +89,7 @@ def is_date(text: str) -> bool:
     return re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None
 
 
-class Tally:
+class Recomputed:
     """Digests and comparison of recomputed rows, as they come."""
 
     def __init__(self, recorded: Iterator[np.ndarray]) -> None:
@@ -121,7 +121,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     manifest = read_manifest(folder) if is_sealed(folder) else {}
     strategies = strategies_of(config, manifest.get("sources", {}))
     engine, feed = make_engine(config, strategies, BATCH), make_feed(home, config)
-    tally = Tally(rows for rows, _ in read_rows(folder))
+    tally = Recomputed(rows for rows, _ in read_rows(folder))
     note: dict[int, str] = {1: canonical_json(config).decode()}
     bars = 0
 
@@ -143,7 +143,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     return outcome
 
 
-def _outcome(folder: Path, tally: Tally, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:
+def _outcome(folder: Path, tally: Recomputed, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:
     divergence = tally.comparer.divergence
     found = {
         "tape_digest": tally.tape.hex(),
@@ -191,7 +191,7 @@ def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, 
     config = config_of(folder)
     strategies = strategies_of(config, sources if sources is not None else recorded_sources(folder))
     engine = make_engine(config, strategies, BATCH)
-    tally, notes = Tally(_until(folder, last_ts)), notes_of(folder)
+    tally, notes = Recomputed(_until(folder, last_ts)), notes_of(folder)
     replay_inputs(engine, folder, last_ts, lambda rows: tally.add(rows, notes_within(rows, notes)))
     tally.comparer.finish()
     return _outcome(folder, tally, engine, changes(config, strategies), {})

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from adapters.files import canonical_json
+from adapters.market.instruments import Registry
 from adapters.market.reader import bar_batches
-from adapters.market.tape import list_tapes, open_tape, tapes_folder
+from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.market.verify import verify_tape
 from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
@@ -112,11 +113,24 @@ def _bars_of(home: Path, selection: dict[str, Any]) -> int:
     return sum(len(b["ts_init"]) for p in paths for b in bar_batches(p, chosen, first, last, columns=columns))
 
 
+def check_instruments(home: Path, tape: Manifest) -> None:
+    """Raise TapeCorrupt unless the instrument table still gives a tape's numbers to its symbols."""
+    registry = Registry.load(home)
+    for row in tape.instruments:
+        known = registry.find(row.symbol)
+        if known is None or known.number != row.number:
+            raise TapeCorrupt(
+                f"{registry.path}: on market tape {tape.name} number {row.number} is {row.symbol}, here it is "
+                f"{registry[row.number].symbol if row.number < len(registry) else 'missing'}: restore it from a backup"
+            )
+
+
 def verify_home(home: Path, seen: Callable[[str], None]) -> int:
     """Verify every tape and run of a home; `seen(line)` hears of each. Returns how many were checked."""
     count = 0
     for tape in list_tapes(home):
         verify_tape(tape.path)
+        check_instruments(home, tape)
         seen(f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}")
         count += 1
     for folder in [*list_run_folders(home), *list_account_folders(home)]:

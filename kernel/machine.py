@@ -82,9 +82,10 @@ def _take_first_bar(s, e):
 def draft_equity(s, cause, ts_event, ts_init):
     a = account(s)
     e = draft(s, EQUITY, KERNEL, cause, ts_event, ts_init)
-    e.equity, e.cash, e.market_value = equity_of(s), a.cash, a.market_value
+    e.equity, e.cash = equity_of(s), a.cash
     e.realized, e.unrealized = a.realized, a.market_value - a.cost
-    e.fees, e.dividends, e.peak, e.exposure = a.fees, a.dividends, a.peak, a.exposure
+    e.fees, e.dividends, e.exposure = a.fees, a.dividends, a.exposure
+    e.peak, e.max_drawdown = a.peak, a.drawdown
     return e
 
 

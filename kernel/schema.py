@@ -125,14 +125,14 @@ FAMILIES: tuple[Family, ...] = (
         "equity",
         (Kind.EQUITY,),
         (
-            ("equity", MONEY),
+            ("equity", MONEY),  # cash and what the positions would fetch at their marks
             ("cash", MONEY),
-            ("market_value", MONEY),
             ("realized", MONEY),
             ("unrealized", MONEY),
             ("fees", MONEY),
             ("dividends", MONEY),
-            ("peak", MONEY),
+            ("peak", MONEY),  # highest equity at a slice end so far
+            ("max_drawdown", MONEY),  # deepest fall from a peak at a slice end so far, >= 0
             ("exposure", MONEY),  # sum of |position value|
         ),
     ),

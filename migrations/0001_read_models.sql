@@ -163,6 +163,7 @@ CREATE TABLE equity (
     dividends BIGINT NOT NULL,
     peak BIGINT NOT NULL,       -- highest equity at a slice end so far
     drawdown BIGINT NOT NULL,   -- peak - equity, never negative
+    max_drawdown BIGINT NOT NULL,   -- deepest fall from a peak at any slice end so far
     exposure BIGINT NOT NULL    -- sum of |position value|
 );
 
@@ -250,5 +251,6 @@ SELECT tape, seq, make_timestamp_ns(ts) AS happened_at,
        dividends::DECIMAL(34) * 0.0001 AS dividends,
        peak::DECIMAL(34) * 0.0001 AS peak,
        drawdown::DECIMAL(34) * 0.0001 AS drawdown,
+       max_drawdown::DECIMAL(34) * 0.0001 AS max_drawdown,
        exposure::DECIMAL(34) * 0.0001 AS exposure
 FROM equity;

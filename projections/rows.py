@@ -12,7 +12,7 @@ from projections.folding import Folded, rows_of
 from projections.names import HOOK, ORDER_TYPE, REASON, SIDE, TIF, RunConfig, label, texts
 from projections.tables import Columns, insert, with_nulls
 
-MONEY = ("equity", "cash", "market_value", "realized", "unrealized", "fees", "dividends", "peak", "exposure")
+MONEY = ("equity", "cash", "realized", "unrealized", "fees", "dividends", "peak", "max_drawdown", "exposure")
 KEEP_LAST_FILL = (
     "ON CONFLICT DO UPDATE SET qty = excluded.qty, cost = excluded.cost, realized = excluded.realized, "
     "fees = excluded.fees, dividends = excluded.dividends, mark = excluded.mark, "
@@ -82,6 +82,7 @@ def _equity(rows: np.ndarray) -> Columns:
         "seq": rows["seq"],
         "ts": rows["ts_event"],
         **{name: rows[name] for name in MONEY},
+        "market_value": rows["equity"] - rows["cash"],
         "drawdown": np.maximum(rows["peak"] - rows["equity"], 0),
     }
 

@@ -28,10 +28,10 @@ SELECT reason, count(*) AS count FROM orders WHERE tape = ? AND status = 'DENIED
 GROUP BY reason ORDER BY count DESC, reason
 """
 WORST = """
-SELECT drawdown, peak, ts AS low_ts,
+SELECT max_drawdown, peak, ts AS low_ts,
        (SELECT max(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.equity >= e.peak) AS peak_ts
-FROM equity w WHERE tape = ? AND drawdown > 0 ORDER BY drawdown DESC, seq LIMIT 1
-"""
+FROM equity w WHERE tape = ? AND max_drawdown > 0 ORDER BY max_drawdown DESC, seq LIMIT 1
+"""  # the kernel's own figure, of every slice; its times and share are those of the first point that knows it
 SIMULATED = (
     "An order meets only bars that opened after it was placed: what a close decides trades at the next open.",
     "The path inside a bar is unknown, so stops come before limits, and a limit needs a trade through its price.",
@@ -139,9 +139,9 @@ def _drawdown(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any
     if not worst:
         return {"max_drawdown": 0, "max_drawdown_fraction": 0.0, "max_drawdown_ts": None}
     row = worst[0]
-    fraction = row["drawdown"] / row["peak"] if row["peak"] > 0 else 0.0
+    fraction = row["max_drawdown"] / row["peak"] if row["peak"] > 0 else 0.0
     span = (row["peak_ts"] if row["peak_ts"] is not None else row["low_ts"], row["low_ts"])
-    return {"max_drawdown": row["drawdown"], "max_drawdown_fraction": fraction, "max_drawdown_ts": span}
+    return {"max_drawdown": row["max_drawdown"], "max_drawdown_fraction": fraction, "max_drawdown_ts": span}
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from adapters.market.actions import Action, StatedAction, infer_actions
 from adapters.market.check import by_symbol
 from adapters.market.findings import Findings
 from adapters.market.instruments import Registry
-from adapters.market.load import Loaded
+from adapters.market.load import LoadedFile
 from adapters.market.options import ImportOptions
 from adapters.market.prices import show_px
 from adapters.market.reader import bar_batches, read_actions
@@ -27,7 +27,7 @@ def collect_actions(
     registry: Registry,
     tapes: list[Manifest],
     spool: Spool,
-    files: list[Loaded],
+    files: list[LoadedFile],
     order: np.ndarray,
     names: list[str],
     stated: list[StatedAction],
@@ -59,11 +59,11 @@ def collect_actions(
             text = f"{_said(action)} of {symbol} on {when} differs from the recorded {_said(stored)}"
             if findings is None:
                 raise ImportRefused(f"{options.actions}: {text}: recorded actions never change; correct the file")
-            findings.add(0, f"{text}: give an actions file, or infer_actions = false")
+            findings.add(0, f"{text}: give an actions file, or --no-infer-actions")
     return [fresh[key] for key in sorted(fresh)]
 
 
-def _infer(spool: Spool, files: list[Loaded], names: list[str], tz: str) -> Iterator[tuple[Named, Findings]]:
+def _infer(spool: Spool, files: list[LoadedFile], names: list[str], tz: str) -> Iterator[tuple[Named, Findings]]:
     for file in files:
         if file.findings.total or file.start == file.stop:
             continue

@@ -15,7 +15,7 @@ from adapters.market.actions import action_columns
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.prices import SCALE
 from adapters.market.tape import Columns, Manifest
-from adapters.market.writer import ROW_GROUP, TapeWriter, free_name
+from adapters.market.writer import ROW_GROUP, MarketWriter, free_name
 from adapters.market.zones import DAY, MINUTE
 
 MINUTES = 375  # 09:15 to 15:30 IST
@@ -126,7 +126,7 @@ def write_generated_tape(
         columns["instrument"] = numbers[columns["instrument"]]
         order = np.lexsort((columns["instrument"], columns["ts_init"]))
         named = [(i.number, i.symbol) for i in by_symbol.values()]
-        with TapeWriter(home, free_name(home, name), named) as tape:
+        with MarketWriter(home, free_name(home, name), named) as tape:
             for start in range(0, len(order), ROW_GROUP):
                 rows = order[start : start + ROW_GROUP]
                 tape.add({column: values[rows] for column, values in columns.items()})

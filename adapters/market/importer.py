@@ -12,13 +12,13 @@ from adapters.market.actions import Action, StatedAction, action_columns, read_a
 from adapters.market.apply import collect_actions
 from adapters.market.findings import Finding
 from adapters.market.instruments import Instrument, Registry
-from adapters.market.load import Loaded, Progress, Symbols, load_file
+from adapters.market.load import LoadedFile, Progress, Symbols, load_file
 from adapters.market.options import AUTO_TICKS, ImportOptions
 from adapters.market.overlap import compare_stored, select
 from adapters.market.source import expand, stem
 from adapters.market.spool import Spool
 from adapters.market.tape import Manifest, list_tapes, tapes_folder
-from adapters.market.writer import ROW_GROUP, TapeWriter, free_name
+from adapters.market.writer import ROW_GROUP, MarketWriter, free_name
 from kernel.errors import ImportRefused
 
 _BAR_PRICES = ("open", "high", "low", "close", "volume", "open_interest")
@@ -103,7 +103,7 @@ class _Import:
         self.registry = Registry.load(home)
         self.tapes = list_tapes(home)
         self.symbols = Symbols(self.registry, options.tick_units())
-        self.loaded: list[Loaded] = []
+        self.loaded: list[LoadedFile] = []
 
     def load(self, files: list[Path], progress: Progress | None) -> None:
         for path in files:
@@ -173,7 +173,7 @@ class _Import:
             self._write(name, order, actions, report)
         return report
 
-    def _file_report(self, file: Loaded, order: np.ndarray, skipped: np.ndarray) -> FileReport:
+    def _file_report(self, file: LoadedFile, order: np.ndarray, skipped: np.ndarray) -> FileReport:
         new = int(np.sum((order >= file.start) & (order < file.stop)))
         old = int(np.sum((skipped >= file.start) & (skipped < file.stop)))
         return FileReport(file.path, file.rows, new, old, file.empty, file.findings.shown, file.findings.total)
@@ -207,7 +207,7 @@ class _Import:
         interest = bool(np.any(columns["open_interest"][order])) if len(order) else False
         numbers = self._numbers()
         symbols = [(i.number, i.symbol) for i in report.instruments]
-        with TapeWriter(self.home, name, symbols, ["open_interest"] if interest else []) as tape:
+        with MarketWriter(self.home, name, symbols, ["open_interest"] if interest else []) as tape:
             for start in range(0, len(order), ROW_GROUP):
                 rows = order[start : start + ROW_GROUP]
                 piece = {column: values[rows] for column, values in columns.items()}
@@ -216,12 +216,12 @@ class _Import:
             return tape.finish(action_columns(report.actions), sources, self.options.described())
 
 
-def _unreadable(path: Path, start: int, message: str) -> Loaded:
+def _unreadable(path: Path, start: int, message: str) -> LoadedFile:
     from adapters.market.findings import Findings
 
     findings = Findings(str(path))
     findings.add(0, message.removeprefix(f"{path}: "))
-    return Loaded(path, start, start, 0, 0, findings)
+    return LoadedFile(path, start, start, 0, 0, findings)
 
 
 def _tape_name(options: ImportOptions, paths: list[Path]) -> str:

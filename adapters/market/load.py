@@ -57,7 +57,7 @@ class Symbols:
 
 
 @dataclass
-class Loaded:
+class LoadedFile:
     """Where one file's rows are in the spool and what was found in it."""
 
     path: Path
@@ -68,7 +68,9 @@ class Loaded:
     findings: Findings
 
 
-def load_file(path: Path, options: ImportOptions, symbols: Symbols, spool: Spool, progress: Progress | None) -> Loaded:
+def load_file(
+    path: Path, options: ImportOptions, symbols: Symbols, spool: Spool, progress: Progress | None
+) -> LoadedFile:
     """Append the bars of `path` to the spool; a file with findings leaves none. Raises ImportRefused,
     NotFound."""
     source = Source(path, options)
@@ -95,7 +97,7 @@ def load_file(path: Path, options: ImportOptions, symbols: Symbols, spool: Spool
         _finish_times(spool, start, stamps.kind, options, symbols, findings)
     if findings.total:
         spool.truncate(start)
-    return Loaded(path, start, spool.rows, rows, empty, findings)
+    return LoadedFile(path, start, spool.rows, rows, empty, findings)
 
 
 def _convert(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adapters.market.check import by_symbol
-from adapters.market.load import Loaded
+from adapters.market.load import LoadedFile
 from adapters.market.prices import show_px
 from adapters.market.reader import bar_batches
 from adapters.market.spool import Spool
@@ -17,7 +17,7 @@ COMPARED = ("open", "high", "low", "close", "volume", "open_interest")
 
 
 @dataclass
-class Selection:
+class NewBars:
     """`order`: spool rows to store, by (time, rank, span); `rank` orders symbol codes as their numbers
     will."""
 
@@ -25,7 +25,7 @@ class Selection:
     duplicates: np.ndarray  # spool rows that repeat an equal bar
 
 
-def select(spool: Spool, files: list[Loaded], rank: np.ndarray, symbols: list[str], tz: str) -> Selection:
+def select(spool: Spool, files: list[LoadedFile], rank: np.ndarray, symbols: list[str], tz: str) -> NewBars:
     """Sort the rows of all files without findings; equal repeats between files are left out.
 
     A bar that differs from an earlier file's becomes a finding of the later file, which then takes no part.
@@ -38,7 +38,7 @@ def select(spool: Spool, files: list[Loaded], rank: np.ndarray, symbols: list[st
         order = _sorted(spool, rows, rank)
         again = _repeats(spool, order)
         if not len(again):
-            return Selection(order, np.zeros(0, "i8"))
+            return NewBars(order, np.zeros(0, "i8"))
         earlier, later = order[again - 1], order[again]
         # a run of three and more repeats is compared neighbour by neighbour: equality carries over
         differs = np.zeros(len(again), bool)
@@ -46,7 +46,7 @@ def select(spool: Spool, files: list[Loaded], rank: np.ndarray, symbols: list[st
             values = spool.column(name)
             differs |= values[earlier] != values[later]
         if not differs.any():
-            return Selection(np.delete(order, again), later)
+            return NewBars(np.delete(order, again), later)
         first = int(np.flatnonzero(differs)[0])
         _report_between(spool, files, int(earlier[first]), int(later[first]), symbols, tz)
 
@@ -78,11 +78,13 @@ def _repeats(spool: Spool, order: np.ndarray) -> np.ndarray:
     return np.flatnonzero(same) + 1
 
 
-def _file_of(files: list[Loaded], row: int) -> Loaded:
+def _file_of(files: list[LoadedFile], row: int) -> LoadedFile:
     return next(file for file in files if file.start <= row < file.stop)
 
 
-def _report_between(spool: Spool, files: list[Loaded], earlier: int, later: int, symbols: list[str], tz: str) -> None:
+def _report_between(
+    spool: Spool, files: list[LoadedFile], earlier: int, later: int, symbols: list[str], tz: str
+) -> None:
     name = next(n for n in COMPARED if spool.column(n)[earlier] != spool.column(n)[later])
     values = spool.column(name)
     there = _file_of(files, earlier)
@@ -101,7 +103,7 @@ def _shown(name: str, value: int) -> str:
 
 
 def compare_stored(
-    tapes: list[Manifest], spool: Spool, files: list[Loaded], order: np.ndarray, numbers: np.ndarray, tz: str
+    tapes: list[Manifest], spool: Spool, files: list[LoadedFile], order: np.ndarray, numbers: np.ndarray, tz: str
 ) -> np.ndarray:
     """Mask over `order`: bars that a tape holds already, equal in every field.
 

@@ -167,7 +167,7 @@ def list_tapes(home: Path) -> list[Manifest]:
     return [open_tape(path) for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
 
 
-class Tally:
+class BarCount:
     """Bars, first and last ts_init per instrument of batches in order; also notices a break of the order."""
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from adapters.market.tape import (
     BAR_COLUMNS,
     BARS,
     MANIFEST,
+    BarCount,
     ContentDigest,
     Manifest,
-    Tally,
     open_tape,
 )
 from kernel.errors import TapeCorrupt
@@ -43,7 +43,7 @@ def verify_tape(path: Path) -> Manifest:
 
 def _verify_content(manifest: Manifest) -> None:
     digest = ContentDigest((i.number, i.symbol) for i in manifest.instruments)
-    tally = Tally()
+    tally = BarCount()
     for batch in bar_batches(manifest.path):
         if not tally.add(batch):
             raise TapeCorrupt(f"{manifest.path / BARS} is not in order of (ts_init, instrument): {AGAIN}")

@@ -15,10 +15,10 @@ from adapters.market.tape import (
     BAR_COLUMNS,
     BARS,
     MANIFEST,
+    BarCount,
     Columns,
     ContentDigest,
     Manifest,
-    Tally,
     canonical_manifest,
     tapes_folder,
 )
@@ -53,8 +53,8 @@ def free_name(home: Path, name: str) -> str:
     return candidate
 
 
-class TapeWriter:
-    """`with TapeWriter(home, name, symbols) as tape: tape.add(columns) ...; tape.finish(...)`.
+class MarketWriter:
+    """`with MarketWriter(home, name, symbols) as tape: tape.add(columns) ...; tape.finish(...)`.
 
     `add` takes the columns of tape.BAR_COLUMNS in order of (ts_init, instrument, span); pieces may have any
     size.
@@ -71,10 +71,10 @@ class TapeWriter:
         self._symbols = dict(symbols)
         self._names = [column for column in BAR_COLUMNS if column not in ("open_interest", "lag") or column in optional]
         self._digest = ContentDigest(self._symbols.items())
-        self._tally = Tally()
+        self._tally = BarCount()
         self._writer = _parquet_writer(self._temporary / BARS, {n: BAR_COLUMNS[n] for n in self._names}, SPLIT_BYTES)
 
-    def __enter__(self) -> "TapeWriter":
+    def __enter__(self) -> "MarketWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

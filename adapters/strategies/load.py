@@ -1,5 +1,6 @@
 """Find a strategy by name or file, check it, compile it or take it from the cache."""
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -7,9 +8,11 @@ import re
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.machinery import FileFinder, ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from adapters.strategies.check import check_definition
 from adapters.strategies.reach import reach_of
@@ -101,19 +104,56 @@ def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
     return f"{path}:{wanted}", found[wanted], files
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles the text as it is now. Python's own loader takes a `.pyc` for current by its time in whole seconds and
+    its size, so an edit of one digit right after a run would run yesterday's code."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+class _LocalFiles:
+    """Finds the modules of a strategy's own folder, before the rest of the path does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        places = [str(self._folder)] if path is None else [str(place) for place in path]  # type: ignore[attr-defined]
+        for place in places:
+            if Path(place).is_relative_to(self._folder):
+                spec = FileFinder(place, (_FromSource, [".py"])).find_spec(name)
+                if spec is not None and spec.loader is not None:
+                    return spec
+        return None
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Have modules of `folder` importable, as they are on disk now."""
+    finder = _LocalFiles(folder)
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), finder)
+    sys.path.insert(0, str(folder))  # packages without __init__.py, and data files that modules look for
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        sys.meta_path.remove(finder)
+
+
 def _run_file(path: Path) -> tuple[ModuleType, list[Path]]:
     """Execute the file with its own folder importable; also the local files it imported, which its hash covers."""
     name = f"onetape_user_{files_hash([path])[:12]}"
-    sys.path.insert(0, str(path.parent))
     for module in [m for m in sys.modules.values() if _is_local(m, path.parent)]:
         del sys.modules[module.__name__]  # an edited neighbour must be read again
     before = set(sys.modules)
     try:
-        spec = importlib.util.spec_from_file_location(name, path)
+        spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        with _importable(path.parent):
+            spec.loader.exec_module(module)
     except StrategyError:
         raise
     except SyntaxError as error:
@@ -121,8 +161,6 @@ def _run_file(path: Path) -> tuple[ModuleType, list[Path]]:
     except Exception as error:  # noqa: BLE001  whatever the user's file raises is for the user
         line = _line_in(error, path)
         raise StrategyError(f"{path}:{line}: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.remove(str(path.parent))
     loaded = [m for n, m in sys.modules.items() if n not in before and n != name and _is_local(m, path.parent)]
     return module, [path, *sorted(Path(str(m.__file__)) for m in loaded)]
 

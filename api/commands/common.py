@@ -1,8 +1,10 @@
 """What commands share: settings with the global flags on top, JSON, the wait for the compiler."""
 
 import json
+import re
 import sys
 from argparse import Namespace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +21,26 @@ def settings_of(options: Namespace) -> tuple[Path, Settings]:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    """Print `value` as JSON. A Decimal becomes a number with all its digits, which `json` itself cannot write."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=_marked)
+    print(re.sub(rf'"{_MARK}(-?[0-9.]+)"', r"\1", text))
+
+
+_MARK = "decimal:" + "\u2063"  # an invisible separator: no text of ours begins so
+
+
+def _marked(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value:f}"
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def numbers(summary: dict[str, Any]) -> dict[str, Any]:
-    """Exact decimal texts as JSON numbers."""
-    return {k: float(v) if isinstance(v, str) and _is_decimal(v) else v for k, v in summary.items()}
+    """Exact decimal texts as Decimals."""
+    return {k: Decimal(v) if isinstance(v, str) and _DECIMAL.fullmatch(v) else v for k, v in summary.items()}
 
 
-def _is_decimal(text: str) -> bool:
-    return text.removeprefix("-").replace(".", "", 1).isdecimal() and "." in text
+_DECIMAL = re.compile(r"-?\d+\.\d+")
 
 
 def say_if_compiling() -> None:

@@ -50,7 +50,12 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
                      "actions")
         if (value := getattr(options, name)) is not None
     }  # fmt: skip
-    return replace(base, columns=columns, sort=options.sort, **given)
+    switches = {
+        "sort": options.sort,
+        "skip_empty": options.skip_empty,
+        "infer_actions": not options.no_infer_actions,
+    }
+    return replace(base, columns=columns, **switches, **given)
 
 
 def _print(report: ImportReport) -> None:

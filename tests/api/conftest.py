@@ -35,7 +35,7 @@ def write_mornings(home: Path, seed: int) -> None:
     from adapters.market.actions import action_columns
     from adapters.market.generate import generate_sessions
     from adapters.market.instruments import Instrument, Registry
-    from adapters.market.writer import TapeWriter
+    from adapters.market.writer import MarketWriter
 
     columns = generate_sessions(seed, SYMBOLS, len(DAYS), date.fromisoformat(DAYS[0]))
     minute = columns["ts_init"] // MINUTE % 1_440 - 225  # 09:15 IST
@@ -46,7 +46,7 @@ def write_mornings(home: Path, seed: int) -> None:
     numbers = {i.symbol: i.number for i in known}
     columns["instrument"] = np.array([numbers[s] for s in SYMBOLS], "i4")[columns["instrument"]]
     order = np.lexsort((columns["instrument"], columns["ts_init"]))
-    with TapeWriter(home, "nse", [(i.number, i.symbol) for i in known]) as tape:
+    with MarketWriter(home, "nse", [(i.number, i.symbol) for i in known]) as tape:
         tape.add({name: values[order] for name, values in columns.items()})
         tape.finish(action_columns([]), [], {"seed": seed})
 

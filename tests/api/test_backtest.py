@@ -108,9 +108,8 @@ def test_what_decides_the_bytes(home, good):
 
 
 @pytest.mark.parametrize("symbols", ["ACC,INFY,TCS,NIFTY,ZEEL", "ZEEL,NIFTY"])
-def test_cutting_the_future_off_changes_nothing_before(home, good, monkeypatch, symbols):
-    """Byte for byte, seq included. (The interval of EQUITY events is fixed here: the automatic one follows the span.)"""
-    monkeypatch.setenv("ONETAPE_RUN__EQUITY_INTERVAL", "15m")
+def test_cutting_the_future_off_changes_nothing_before(home, good, symbols):
+    """Byte for byte, seq included."""
     long = good(home, "backtest", *TWO, "--symbols", symbols)
     short = good(home, "backtest", *TWO, "--symbols", symbols, "--to", DAYS[0])
     assert 0 < short["fills"] < long["fills"]
@@ -129,7 +128,7 @@ def test_a_changed_future_changes_nothing_before(tmp_path, good, load):
     from adapters.market.actions import action_columns
     from adapters.market.generate import generate_sessions
     from adapters.market.instruments import Instrument, Registry
-    from adapters.market.writer import TapeWriter
+    from adapters.market.writer import MarketWriter
 
     symbols = ["A", "B", "C"]
     columns = generate_sessions(3, symbols, 1)
@@ -144,7 +143,7 @@ def test_a_changed_future_changes_nothing_before(tmp_path, good, load):
         changed = {n: v.copy() for n, v in columns.items()}
         for name in ("open", "high", "low", "close"):
             changed[name][later] += k * 500 * 40  # from the cut on everything is dearer
-        with TapeWriter(home, "t", [(n, s) for n, s in enumerate(symbols)]) as tape:
+        with MarketWriter(home, "t", [(n, s) for n, s in enumerate(symbols)]) as tape:
             tape.add(changed)
             tape.finish(action_columns([]), [], {})
         run = good(home, "backtest", *TWO)

@@ -256,3 +256,15 @@ def test_text_and_json_agree(home, call, good):
     assert json.loads(json.dumps(run)) == run
     rows = list(csv.reader(io.StringIO(call(home, "sql", "select run_id, bars from runs", "--csv").out)))
     assert rows == [["run_id", "bars"], [run["run_id"], str(run["bars"])]]
+
+
+def test_json_numbers_have_all_their_digits(capsys):
+    """A float would round 1234567890123.4567; what is not a number is refused, not written as text."""
+    from api.commands.common import numbers, print_json
+
+    print_json(numbers({"cash": "1234567890123.4567", "loss": "-0.0001", "run_id": "20240101T1-x", "n": 3}))
+    out = capsys.readouterr().out
+    assert '"cash": 1234567890123.4567,' in out and '"loss": -0.0001,' in out
+    assert json.loads(out, parse_float=str)["cash"] == "1234567890123.4567"
+    with pytest.raises(TypeError, match="Path"):
+        print_json({"x": ROOT})

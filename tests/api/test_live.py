@@ -88,7 +88,9 @@ def test_stopped_and_started_again(home, good, stops):
 def kill_and_go_on(home: Path, good, decisions: str, after: list[int], capacity: int) -> None:
     """kill -9 once the tape has passed each seq of `after`; in the end the day is the backtest's."""
     for seq in after:
-        process = start_cli(home, "live", *TWO, "--feed", "replay:nse@max", "--json")
+        process = start_cli(
+            home, "live", *TWO, "--feed", "replay:nse@12000x", "--json"
+        )  # 1.5 s, so that none gets through
         give_up = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < give_up:
             if segments(account_of(home)) and durable_seq(account_of(home)) >= seq:

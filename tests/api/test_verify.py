@@ -175,3 +175,16 @@ def test_torn_last_frame_is_said_and_healed(home, account, call, good):
 def test_nothing_to_verify(tmp_path, call):
     said = call(tmp_path / "empty", "verify")
     assert said.code == 0 and "nothing to verify" in said.out
+
+
+def test_the_instrument_table_is_checked(home, call):
+    """Numbers on tapes mean what instruments.json says: a swapped pair would trade one name's bars as another's."""
+    from adapters.market.instruments import Registry
+
+    path = Registry.load(home).path
+    text = path.read_text()
+    swapped = text.replace('"ACC"', '"_"').replace('"TCS"', '"ACC"').replace('"_"', '"TCS"')
+    assert swapped != text
+    path.write_text(swapped)
+    said = call(home, "verify")
+    assert said.code == 65 and "instruments.json" in said.err and "ACC" in said.err

@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.tape import ACTION_COLUMNS, Manifest
-from adapters.market.writer import TapeWriter
+from adapters.market.writer import MarketWriter
 
 SEED = 20240101
 TICK = 500  # units
@@ -67,7 +67,7 @@ def write_home(home: Path, symbols: int, bars: int) -> Manifest:
     added = registry.add(Instrument(0, f"S{n:02d}", TICK) for n in range(symbols))
     registry.save()
     none = {name: np.zeros(0, width) for name, width in ACTION_COLUMNS.items()}
-    with TapeWriter(home, "bench", [(i.number, i.symbol) for i in added]) as tape:
+    with MarketWriter(home, "bench", [(i.number, i.symbol) for i in added]) as tape:
         for piece in pieces(workload(symbols, bars)):
             tape.add(piece)
         return tape.finish(none, [], {})

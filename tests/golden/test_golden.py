@@ -18,8 +18,8 @@ from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 STRATEGIES = Path(__file__).parents[1] / "bench" / "strategies.py"
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
-    "light": "c8b2d9398d2421a25611b14613807ea4e49082fcf523494bb2b9145d75d20ede",
-    "heavy": "e81596d60cfef3fc2cde9c7a6f36ba8d85095f2897aa33b33597dd162b861ef5",
+    "light": "3c818162fdc5985aab279b235254f4ff075a594777fb9bff55b0a61a73b16c7d",
+    "heavy": "31397d9293d79226d99ff0826b7d6edef96037538b26d3ec5ec073b60df0060c",
 }
 STATE = {
     "light": "8fa42c58adc7c3d19828a45cdd50a5ad5166b4336ac80572e63d038f2f5d2ca7",

@@ -45,7 +45,7 @@ SLOTS_ON_DISK = {
     "dividend": ["amount"],
     "control": ["code", "setting", "amount_money"],
     "equity": [
-        "equity", "cash", "market_value", "realized", "unrealized", "fees", "dividends", "peak", "exposure"
+        "equity", "cash", "realized", "unrealized", "fees", "dividends", "peak", "max_drawdown", "exposure"
     ],
 }  # fmt: skip
 HEADER_ON_DISK = [

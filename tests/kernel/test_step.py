@@ -159,9 +159,21 @@ def test_equity_is_told_by_the_first_slice_of_a_new_interval(scripted):
     assert told["cause"].tolist() == (told["seq"] - 1).tolist(), "it follows the bar that told it"
     assert tape["kind"][told[:3]["cause"] - 1].tolist() == [Kind.BAR] * 3
     last = told[-1]
-    assert (last["cash"], last["market_value"], last["unrealized"]) == (units(400), units(800), units(200))
+    assert (last["cash"], last["equity"], last["unrealized"]) == (units(400), units(1_200), units(200))
     assert (last["realized"], last["fees"], last["dividends"], last["peak"]) == (0, 0, 0, units(1_200))
-    assert (told["equity"] == told["cash"] + told["market_value"]).all()
+
+
+def test_a_fall_between_two_equity_points_is_on_the_tape(scripted):
+    """Down by 300 and back up inside one interval: no point shows it, `max_drawdown` does."""
+    engine = scripted(equity_interval=60 * MINUTE, cash=1_000)
+    script(engine, 1, 0, [(1, order(BUY, 10))])
+    prices = [50, 60, 80, 50, 90, 90]  # bought at 60; equity 1000 1000 1200 900 1300 1300
+    tape = run_bars(
+        engine, [*(flat(1 + k, px) for k, px in enumerate(prices)), flat(70, 95), event(Kind.RUN_ENDED, 70)]
+    )
+    told = of(tape, Kind.EQUITY)
+    assert told["equity"].tolist() == [units(x) for x in (1_000, 1_300, 1_350)]
+    assert told["max_drawdown"].tolist() == [0, units(300), units(300)]
 
 
 def test_no_equity_events_when_the_interval_is_zero(scripted):

@@ -17,7 +17,7 @@ from adapters.market import feed as feed_module
 from adapters.market.actions import action_columns
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
-from adapters.market.writer import TapeWriter
+from adapters.market.writer import MarketWriter
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError
 from kernel.schema import EVENT, join_rows
@@ -80,7 +80,7 @@ def write_tape(home: Path, number: int, bars: list[Bar], actions: list[Action]) 
         "amount": [a.a if a.kind == DIVIDEND else 0 for a in ordered],
     }.items():
         stored[name] = np.array(values, stored[name].dtype)
-    with TapeWriter(home, f"tape-{number}", SYMBOLS, optional) as tape:
+    with MarketWriter(home, f"tape-{number}", SYMBOLS, optional) as tape:
         if bars:
             tape.add(
                 {name: v for name, v in columns.items() if name in optional or name not in ("open_interest", "lag")}

@@ -15,7 +15,7 @@ from adapters.market.options import ImportOptions
 from adapters.market.reader import bar_batches
 from adapters.market.tape import list_tapes, open_tape, tapes_folder
 from adapters.market.verify import verify_tape
-from adapters.market.writer import TapeWriter
+from adapters.market.writer import MarketWriter
 from kernel.errors import ConfigError, NotFound, TapeCorrupt, TapeLocked
 
 SYMBOLS = ["NIFTY", "ACC", "TCS", "INFY", "ZEEL"]
@@ -107,7 +107,7 @@ def test_reader_selects(home):
 
 
 def test_writer_leaves_no_trace_of_a_failure(tmp_path):
-    with pytest.raises(RuntimeError), TapeWriter(tmp_path, "t", [(0, "A")]):
+    with pytest.raises(RuntimeError), MarketWriter(tmp_path, "t", [(0, "A")]):
         raise RuntimeError
     assert list(tapes_folder(tmp_path).iterdir()) == []
 
