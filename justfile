@@ -60,7 +60,7 @@ test *args:
 lint:
     .venv/bin/ruff check
     .venv/bin/ruff format --check
-    .venv/bin/mypy
+    .venv/bin/zmypy
 
 # Format, and mend what ruff can.
 fmt:

@@ -52,7 +52,7 @@ def configuration_page() -> str:
 def _table(keys: list[Key], defaults: Settings) -> str:
     rows = []
     for key in keys:
-        unit = key.field.json_schema_extra["unit"]  # type: ignore[index]
+        unit = key.field.json_schema_extra["unit"]  # type: ignore[index,misc]
         default = toml_value(key.value_in(defaults))
         rows.append(
             (

@@ -82,8 +82,8 @@ def _figures_panel(data, run_figures, text):
         ("Denied", fmt.count_text(data["denied"], currency), "yellow" if data["denied"] else ""),
     ]
     grid = Table.grid(padding=(0, 1), expand=True)
-    for justify in ("left", "right", "left", "left", "right"):
-        grid.add_column(justify=justify, no_wrap=True)
+    for right_aligned in (False, True, False, False, True):
+        grid.add_column(justify="right" if right_aligned else "left", no_wrap=True)
     for i in range(max(len(left), len(right))):
         cells = []
         for side in (left, right):

@@ -32,7 +32,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, name VARCHAR NOT NULL, "
         "digest VARCHAR NOT NULL)"
     )
-    applied = dict(connection.execute("SELECT number, digest FROM migration").fetchall())
+    applied: dict[int, str] = dict(connection.execute("SELECT number, digest FROM migration").fetchall())
     known = {migration.number: migration for migration in list_migrations()}
     for number, digest in applied.items():
         if number not in known or known[number].digest != digest:

@@ -59,7 +59,7 @@ def event(row: np.void, note: str | None) -> dict[str, Any]:
     said |= {"kind": kind.name, "origin": Origin(int(row["origin"])).name}
     for name, words in CODES.items():
         if code := int(row[name]):
-            said[name] = words(code).name if code in words._value2member_map_ else code
+            said[name] = words._value2member_map_[code].name if code in words._value2member_map_ else code
     for name, what in family.slots:
         number = int(row[name])
         said[name] = amount_text(number) if what in (PRICE, MONEY) else time_text(number) if what == TIME else number

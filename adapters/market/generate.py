@@ -67,7 +67,7 @@ def _session(seed: int, count: int, number: int, day: date) -> Columns:
     words = np.random.PCG64([seed, number + 1])
     shape = (MINUTES, count)
     # the sum of three small draws: bell-shaped, bounded
-    steps = sum(_draw(words, shape, 5) - 2 for _ in range(3))
+    steps = _draw(words, (3, *shape), 5).sum(axis=0) - 6
     opened = (day - _EPOCH).days * DAY + _OPEN_UTC + np.arange(MINUTES, dtype="i8") * MINUTE
     illiquid = np.arange(count) % 5 == 4
     chance = _draw(words, shape, 100)

@@ -78,7 +78,7 @@ class Stamps:
             text = (value_or_none or "").strip()
             if text not in known:
                 try:
-                    known[text] = int(self._read(pa.array([text]))[0])  # type: ignore[misc]
+                    known[text] = int(self._read(pa.array([text]))[0])  # type: ignore[misc,operator]
                 except (pa.ArrowInvalid, ValueError):
                     known[text] = (
                         "is missing"

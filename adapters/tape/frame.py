@@ -99,7 +99,7 @@ def unpack_header(raw: bytes | memoryview) -> Header | None:
     if struct.unpack_from("<I", raw, HEADER.size)[0] != google_crc32c.value(raw[: HEADER.size]):
         return None
     fields = HEADER.unpack_from(raw)
-    return Header(*fields[2:], sha=hashlib.sha256(raw).digest())  # type: ignore[misc]
+    return Header(*fields[2:], hashlib.sha256(raw).digest())  # type: ignore[call-arg]
 
 
 def body_is_whole(header: Header, raw: memoryview) -> bool:
