@@ -1,19 +1,26 @@
 """The two digests that runs are compared by.
 
-*Tape digest*: SHA-256 over the 128-byte records in seq order, each note right after its record, and at a REF frame the
-SHA-256 of its JSON. It knows nothing of frames, files, paths, run ids or wall time.
+*Tape digest*: the 128-byte records in seq order, each note right after its record, and at a REF frame the SHA-256 of
+its JSON, in chunks of 65,536 seqs: a SHA-256 each, and one over the chunks' numbers and digests. So a tape of years
+goes on, or is compared with a snapshot, by hashing its last chunk again. It knows nothing of frames, files, paths, run
+ids or wall time.
 
 *Decision digest*: SHA-256 over what was decided and traded, with seq, cause, times and the numbers derived from them
-(order_id, ref), and what differs live, set to zero: it compares a live day with a backtest of the same bars.
+(order_id, ref), and what differs live, set to zero, in chunks of 1,024 records: it compares a live day with a backtest
+of the same bars.
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
 from kernel.codes import Kind
-from kernel.schema import take_rows
+from kernel.schema import EVENT, RAW, take_rows
+
+CHUNK_SEQS = 65_536
+CHUNK_DECISIONS = 1_024
 
 _DECISIONS = (
     Kind.SIGNAL,
@@ -32,7 +39,7 @@ _IS_DECISION[[int(kind) for kind in _DECISIONS]] = True
 _LEFT_OUT = ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref")
 
 
-def notes_within(rows: np.ndarray, notes: dict[int, str]) -> dict[int, str]:
+def notes_within(rows: np.ndarray, notes: Mapping[int, str]) -> dict[int, str]:
     """Those of `notes` that belong to seqs from the first to the last of `rows`."""
     if len(rows) == 0:
         return {}
@@ -40,45 +47,134 @@ def notes_within(rows: np.ndarray, notes: dict[int, str]) -> dict[int, str]:
     return {seq: text for seq, text in notes.items() if first <= seq <= last}
 
 
-class TapeDigest:
-    """Running tape digest."""
+Chunk = tuple[int, str]  # its number and the SHA-256 of what is in it, hex
 
-    def __init__(self) -> None:
-        self._sha = hashlib.sha256()
 
-    def add(self, rows: np.ndarray, notes: dict[int, str]) -> None:
-        raw = np.ascontiguousarray(rows)
-        start = 0
-        for seq in sorted(notes):
-            end = int(np.searchsorted(raw["seq"], seq, "right"))
-            self._sha.update(raw[start:end].view(np.uint8).data)
-            text = notes[seq].encode()
-            self._sha.update(b"NOTE" + seq.to_bytes(8, "little") + len(text).to_bytes(8, "little") + text)
-            start = end
-        self._sha.update(raw[start:].view(np.uint8).data)
+class _Chunks:
+    """Digests of numbered chunks and one over them all; a chunk with nothing in it does not count."""
 
-    def add_ref(self, body: bytes) -> None:
-        self._sha.update(b"REF " + hashlib.sha256(body).digest())
+    def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
+        self.done: list[Chunk] = []
+        self._over_all = hashlib.sha256()
+        for number, digest in chunks:
+            self._close(number, digest)
+        self._number, self._open = -1, hashlib.sha256()
+
+    def _close(self, number: int, digest: str) -> None:
+        self.done.append((number, digest))
+        self._over_all.update(number.to_bytes(8, "little") + bytes.fromhex(digest))
+
+    def of(self, number: int) -> Any:
+        """The running hash of a chunk, which ends the one before."""
+        if number != self._number:
+            self.end()
+            self._number, self._open = number, hashlib.sha256()
+        return self._open
+
+    def end(self) -> None:
+        """Close the chunk that is being filled."""
+        if self._number >= 0:
+            self._close(self._number, self._open.hexdigest())
+            self._number = -1
+
+    @property
+    def number(self) -> int:
+        """Of the chunk that is being filled."""
+        return max(self._number, 0)
 
     def digest(self) -> bytes:
-        return self._sha.copy().digest()
+        over_all = self._over_all.copy()
+        if self._number >= 0:
+            over_all.update(self._number.to_bytes(8, "little") + self._open.digest())
+        return over_all.digest()
+
+
+class TapeDigest:
+    """Running tape digest. `chunks` of another one let it go on there: then add the rows of the chunk after them."""
+
+    def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
+        self._chunks = _Chunks(chunks)
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        """The chunks that are full."""
+        return self._chunks.done
+
+    def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
+        if len(rows) == 0:
+            return
+        first, last = chunk_of(int(rows["seq"][0])), chunk_of(int(rows["seq"][-1]))
+        if first == last:
+            self._add(first, np.ascontiguousarray(rows), notes)
+            return
+        cuts = np.searchsorted(rows["seq"], np.arange(first + 1, last + 1) * CHUNK_SEQS, "right")
+        for part in np.split(np.ascontiguousarray(rows).view(RAW), cuts):
+            if len(part):
+                whole = part.view(EVENT)
+                self._add(chunk_of(int(whole["seq"][0])), whole, notes_within(whole, notes))
+
+    def _add(self, number: int, raw: np.ndarray, notes: Mapping[int, str]) -> None:
+        sha, start = self._chunks.of(number), 0
+        for seq in sorted(notes):
+            end = int(np.searchsorted(raw["seq"], seq, "right"))
+            sha.update(raw[start:end].view(np.uint8).data)
+            text = notes[seq].encode()
+            sha.update(b"NOTE" + seq.to_bytes(8, "little") + len(text).to_bytes(8, "little") + text)
+            start = end
+        sha.update(raw[start:].view(np.uint8).data)
+
+    def add_ref(self, body: bytes) -> None:
+        self._chunks.of(self._chunks.number).update(b"REF " + hashlib.sha256(body).digest())
+
+    def digest(self) -> bytes:
+        return self._chunks.digest()
 
     def hex(self) -> str:
         return self.digest().hex()
+
+
+def chunk_of(seq: int) -> int:
+    return (seq - 1) // CHUNK_SEQS
 
 
 class DecisionDigest:
     """Running decision digest."""
 
     def __init__(self) -> None:
-        self._sha: Any = hashlib.sha256()
+        self._chunks = _Chunks()
+        self._count = 0
+        self._kept = b""
 
     def add(self, rows: np.ndarray) -> None:
         picked = take_rows(rows, np.flatnonzero(_IS_DECISION[rows["kind"]]))
-        if len(picked):
-            for name in _LEFT_OUT:
-                picked[name] = 0
-            self._sha.update(picked.view(np.uint8))
+        for name in _LEFT_OUT if len(picked) else ():
+            picked[name] = 0
+        self._add(picked)
+
+    def _add(self, picked: np.ndarray) -> None:
+        while len(picked):
+            number, held = divmod(self._count, CHUNK_DECISIONS)
+            part, picked = picked[: CHUNK_DECISIONS - held], picked[CHUNK_DECISIONS - held :]
+            raw = part.tobytes()
+            self._chunks.of(number).update(raw)
+            self._kept += raw
+            self._count += len(part)
+            if self._count % CHUNK_DECISIONS == 0:
+                self._chunks.end()
+                self._kept = b""
 
     def hex(self) -> str:
-        return str(self._sha.hexdigest())
+        return self._chunks.digest().hex()
+
+    def save(self) -> dict[str, Any]:
+        """All that `load` needs to go on from here."""
+        return {"count": self._count, "chunks": self._chunks.done, "kept": self._kept.hex()}
+
+    @classmethod
+    def load(cls, saved: Mapping[str, Any]) -> Self:
+        found = cls()
+        found._chunks = _Chunks((int(number), str(digest)) for number, digest in saved["chunks"])
+        kept = np.frombuffer(bytes.fromhex(saved["kept"]), EVENT)
+        found._count = int(saved["count"]) - len(kept)
+        found._add(kept)
+        return found
