@@ -163,6 +163,11 @@ class TapeSection(Section):
     """How tapes are written."""
 
     segment_mib: int = _number(64, 1, 4096, "MiB", "Size of a preallocated segment.")
+    space_start_mib: int = _number(1024, 0, 10**9, "MiB", "Free space a live session needs to start.")
+    space_warn_mib: int = _number(640, 0, 10**9, "MiB", "Below this much free space it warns.")
+    space_reduce_mib: int = _number(192, 0, 10**9, "MiB", "Below this only orders that reduce risk go out.")
+    ballast_mib: int = _number(64, 0, 10**6, "MiB", "Space kept back for the last events of a full disk.")
+    snapshot_events: int = _number(250_000, 1_000, 10**9, "", "Events between two snapshots of the state.")
     group_commit_ms: int = _number(50, 1, 50, "ms", "Longest time a bar waits for its commit; orders never wait.")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from kernel.errors import OnetapeError
 
 LONG = ("live", "serve")  # commands that run all day
 EPILOG = """exit codes: 0 fine, 1 a replay diverged or a strategy failed, 2 something to mend in what you asked,
-65 stored bytes are damaged, 74 the disk failed, 75 another process holds the tape, 130 interrupted"""
+65 stored bytes are damaged, 70 a defect, 74 the disk failed, 75 another process holds the tape, 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,6 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OnetapeError as error:
         print(f"onetape: {error}", file=sys.stderr)
         return error.exit_code
+    except AssertionError as error:
+        if os.environ.get("ONETAPE_TRACE"):
+            raise
+        print(
+            f"onetape: a check that must always hold failed, so nothing goes on: {error or 'no text'}. This is a "
+            "defect of Onetape, or data beyond what it can hold: please report it with the output of ONETAPE_TRACE=1",
+            file=sys.stderr,
+        )
+        return 70
     except BrokenPipeError:  # `onetape runs | head`
         sys.stderr.close()
         return 0
@@ -51,7 +61,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--home", type=Path, metavar="FOLDER", help="folder of tapes and runs (default: home setting)")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _init, _config, _import, _backtest, _replay, _live, _verify, _runs, _report, _sql, _serve, _token, _demo,
+        _init, _config, _import, _backtest, _replay, _live, _verify, _runs, _report, _sql, _tape, _doctor,
+        _backup, _restore, _prune, _publish, _migrate, _serve, _token, _demo,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -169,8 +180,104 @@ def _report(commands) -> None:  # type: ignore[no-untyped-def]
 def _sql(commands) -> None:  # type: ignore[no-untyped-def]
     parser = _command(commands, "sql", "show", "ask anything in SQL: v_orders, v_fills, v_trades, v_equity, bars, runs")
     parser.add_argument("query", help='such as "select symbol, sum(pnl) from v_trades group by 1"')
-    parser.add_argument("--run", dest="run_name", default="latest", metavar="RUN", help="which run (default latest)")
+    parser.add_argument(
+        "--run", dest="run_name", default="latest", metavar="RUN", help="whose read models (default latest)"
+    )
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME, bound")
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
+    _json(parser)
+
+
+def _tape(commands) -> None:  # type: ignore[no-untyped-def]
+    about = "look after tapes: list, show, verify, seal, repair, export, retire"
+    parser = commands.add_parser("tape", help=about, description=about)
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _json(_command(inner, "ls", "tape", "list every tape: events, times, segments, who writes it"))
+    _tape_show(inner)
+    verify = _command(inner, "verify", "tape", "prove that tapes are what was written (the same as `onetape verify`)")
+    verify.add_argument("what", nargs="?", metavar="TAPE", help="name of a tape (default: everything in the home)")
+    _json(verify)
+    seal = _command(inner, "seal", "tape_care", "turn the closed segments of an account tape into Parquet")
+    seal.add_argument("tape", nargs="?", metavar="TAPE", help="default: every account tape")
+    seal.add_argument("--whole", action="store_true", help="the last segment, too; nobody may be writing the tape")
+    _json(seal)
+    repair = _command(inner, "repair", "tape_care", "say what is wrong with an account tape, and mend it with --yes")
+    repair.add_argument("tape", metavar="TAPE")
+    repair.add_argument("--from", dest="copy", type=Path, metavar="BACKUP", help="a backup, home or folder with a copy")
+    repair.add_argument("--yes", action="store_true", help="do it; what is replaced or cut off goes to quarantine/")
+    _tape_export(inner)
+    retire = _command(inner, "retire", "tape_care", "take old ticks off an account tape; replay needs them")
+    retire.add_argument("tape", metavar="TAPE")
+    retire.add_argument("--before", required=True, metavar="DATE", help="ticks of sealed parts from before this day")
+    retire.add_argument("--yes", action="store_true", help="do it; it cannot be taken back")
+
+
+def _tape_show(inner) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(inner, "show", "tape", "print the events of a tape, one line each")
+    parser.add_argument("tape", metavar="TAPE", help="an account, run or market tape, `latest` for the newest run")
+    parser.add_argument("--from-seq", type=int, default=0, metavar="N")
+    parser.add_argument("--to-seq", type=int, metavar="N")
+    parser.add_argument("--kind", metavar="KIND[,KIND]", help="such as ORDER_FILLED,SIGNAL (default: all)")
+    parser.add_argument("--limit", type=int, metavar="N", help="stop after so many")
+    parser.add_argument("--follow", action="store_true", help="go on with what is written from now on, until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _tape_export(inner) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(inner, "export", "tape", "write a tape for pandas, polars, DuckDB, a spreadsheet")
+    parser.add_argument("tape", metavar="TAPE", help="an account, run or market tape, `latest` for the newest run")
+    parser.add_argument(
+        "--to", required=True, metavar="FILE", help=".parquet, .csv or .arrow; several families go into a folder"
+    )
+    parser.add_argument("--format", choices=["parquet", "csv", "arrow"], help="where the name does not say")
+    parser.add_argument("--kind", metavar="KIND[,KIND]", help="such as ORDER_FILLED (default: all)")
+    parser.add_argument("--family", metavar="NAME[,NAME]", help="such as order, bar, equity (default: all)")
+    parser.add_argument("--from-seq", type=int, default=0, metavar="N")
+    parser.add_argument("--to-seq", type=int, metavar="N")
+    parser.add_argument(
+        "--units",
+        choices=["currency", "raw"],
+        default="currency",
+        help="prices and money as decimals, or as integers of 1/10,000 as on tape",
+    )
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+    _json(parser)
+
+
+def _doctor(commands) -> None:  # type: ignore[no-untyped-def]
+    _json(_command(commands, "doctor", "care", "check environment, disk, clock, permissions and tapes"))
+
+
+def _backup(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "backup", "care", "copy the home, also while live runs; only what is new is copied")
+    parser.add_argument("dest", type=Path, metavar="DEST", help="a folder for backups, not inside the home")
+    parser.add_argument("--with-secrets", action="store_true", help="keys as well; keep that copy safe")
+    _json(parser)
+
+
+def _restore(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "restore", "care", "put a home back from a backup, checked byte by byte")
+    parser.add_argument("source", type=Path, metavar="SRC", help="what `backup` wrote to, or one backup in it")
+    parser.add_argument("--into", type=Path, metavar="HOME", help="where to (default: the home)")
+    parser.add_argument("--force", action="store_true", help="also where there is a home; that one is moved aside")
+    _json(parser)
+
+
+def _prune(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "prune", "care", "remove derived files: reports, old snapshots, compiled code")
+    parser.add_argument("--keep", type=int, metavar="N", help="the newest N of each sort (default 10; snapshots 3)")
+    parser.add_argument("--older-than", type=int, metavar="DAYS", help="only what is older")
+    parser.add_argument("--runs", action="store_true", help="old backtest runs, too; needs --keep or --older-than")
+    parser.add_argument("--yes", action="store_true", help="do it")
+    _json(parser)
+
+
+def _publish(commands) -> None:  # type: ignore[no-untyped-def]
+    _command(commands, "publish", "views", "make views/tape.duckdb anew, for the DuckDB CLI and notebooks")
+
+
+def _migrate(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "migrate", "views", "bring the read models of an older version up to this one")
     _json(parser)
 
 

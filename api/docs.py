@@ -152,6 +152,7 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "position": "this strategy's signed quantity here",
         "working": "how many of its orders work here",
         "working_qty": "their signed quantity still to fill",
+        "pending_qty": "that of the market orders among them",
         "ready": "1 once every declared indicator is warm; `on_bar` is not called before",
         "warming": "1 before the run's first day: signals are dropped",
         "entry_price": "average cost of the position, adjusted; 0 when flat",
@@ -203,7 +204,7 @@ def refused_table() -> str:
 FRAME_MEANS = {  # the fields of a frame's header, in order
     "magic": "`ONETAPE` and 0x01",
     "version": "of the frame format: 1",
-    "kind": "1 EVENTS, 2 REF, 3 MARK",
+    "kind": "1 EVENTS, 2 REF",
     "schema": "first four bytes of a SHA-256 over the event's layout",
     "epoch": "grows by one with every writer that opens the tape",
     "number": "frames count from 1, over all segments",
@@ -211,7 +212,7 @@ FRAME_MEANS = {  # the fields of a frame's header, in order
     "last_seq": "never goes back",
     "rows": "how many events",
     "body_length": "bytes",
-    "durable_seq": "the watermark: last seq known to be on disk when this was written",
+    "durable": "number of the last frame known to be on disk when this was written",
     "previous": "SHA-256 of the 144 header bytes of the frame before; zeros for the first",
     "tape_digest": "of the tape after this frame",
     "body_crc": "CRC32C of the body",
@@ -249,6 +250,31 @@ def sql_table() -> str:
             "FROM information_schema.columns WHERE table_name <> 'migration' GROUP BY 1 ORDER BY 1"
         ).fetchall()
     return table(("table or view", "columns"), [(f"`{name}`", columns) for name, columns in found])
+
+
+def event_view_table() -> str:
+    """The views over events: what all kinds have, then what each has besides."""
+    import duckdb
+
+    from projections.event_views import KIND_VIEWS, NAMES, create_views
+
+    def columns(view: str) -> list[str]:
+        return connection.sql(f"SELECT * FROM {view}").columns
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(NAMES)
+        for statement in create_views({}):
+            connection.execute(statement)
+        common = columns("events")
+        rows = [("`events`", "every kind", _code(common))]
+        for family in FAMILIES:
+            views = [f"`{KIND_VIEWS[kind]}`" for kind in family.kinds]
+            rows.append((", ".join(views), family.name, _code(columns(KIND_VIEWS[family.kinds[0]])[len(common) :])))
+    return table(("view", "family", "columns (besides those of `events`)"), rows)
+
+
+def _code(names: list[str]) -> str:
+    return " ".join(f"`{name}`" for name in names)
 
 
 def _comments() -> dict[str, str]:
@@ -300,7 +326,8 @@ TABLES: list[tuple[str, str, Callable[[], str]]] = [  # page written by hand, th
     ("docs/tape.md", "kinds", kind_table),
     ("docs/tape.md", "frame", frame_table),
     ("docs/tape.md", "state", state_tables),
-    ("docs/tape.md", "sql", sql_table),
+    ("docs/sql.md", "events", event_view_table),
+    ("docs/sql.md", "sql", sql_table),
 ]
 
 

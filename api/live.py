@@ -1,8 +1,7 @@
 """`onetape live`: one process, a clocked feed, an account tape. Append, then act; stop and start as you like."""
 
-import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,28 +9,21 @@ from typing import Any
 import numpy as np
 
 from adapters.clocks.pacing import MaxClock, PacedClock
-from adapters.files import canonical_json, write_whole
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
 from adapters.market.writer import check_name
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
-from adapters.strategies.load import Loaded
-from adapters.tape.digest import DecisionDigest
-from adapters.tape.reader import config_of, read_rows
-from adapters.tape.writer import TapeWriter
-from adapters.venues.simulated import SimulatedVenue
+from adapters.tape.reader import read_rows
 from api.backtest import summarise
-from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, selection_of
-from api.compare import Comparer
-from api.drive import control, drive_all
-from api.replay import replay_inputs
+from api.bootstrap import Request, load_strategies, make_config, selection_of
+from api.restore import spans_of
+from api.session import BATCH, Session
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError, NotReplayable
 from kernel.ports import Clock
 from kernel.schema import join_rows
 
-BATCH = 16_384
 SLICE_END = int(Flag.SLICE_END)
 ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
 QUIET = (int(Kind.BAR), int(Kind.EQUITY))  # commit class B: may wait for the group commit
@@ -88,90 +80,6 @@ class Slices:
                 return parts[0] if len(parts) == 1 else join_rows(parts)
 
 
-class Session:
-    """A live process: engine, account tape, venue. Opening re-executes what the tape holds and goes on from there."""
-
-    def __init__(self, folder: Path, settings: Settings, config: Config, strategies: Sequence[Loaded]) -> None:
-        self.folder, self.config, self.strategies = folder, config, list(strategies)
-        self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
-        self.recovered = self.actions_seen = 0
-        self.decisions = DecisionDigest()
-        try:
-            self.engine = make_engine(config, strategies, BATCH)
-            if self.tape.rows:
-                self._recover()
-            sources = {str(n): s.origin for n, s in enumerate(strategies, 1)}
-            write_whole(folder / "sources.json", json.dumps(sources, indent=1).encode())
-        except BaseException:
-            self.tape.close()
-            raise
-        self.venue = SimulatedVenue(self.tape.last_seq)
-
-    def _recover(self) -> None:
-        before = config_of(self.folder)
-        differs = [k for k in self.config if k not in IGNORED and _plain(before[k], k) != _plain(self.config[k], k)]
-        if differs:
-            raise ConfigError(
-                f"account tape {self.folder.name} was made with another {', '.join(differs)}: "
-                "start with the same settings, or give it another --account"
-            )
-        comparer = Comparer(rows for rows, _ in read_rows(self.folder))
-
-        def seen(rows: np.ndarray) -> None:
-            comparer.add(rows)
-            self.actions_seen += int(np.isin(rows["kind"], ACTIONS).sum())
-            self.decisions.add(rows)
-
-        replay_inputs(self.engine, self.folder, None, seen)
-        comparer.finish()
-        if comparer.divergence is not None:
-            d = comparer.divergence
-            raise NotReplayable(
-                f"{self.folder.name}: seq {d.seq} ({d.kind}) comes out with another {d.field} than recorded "
-                f"({d.recorded} then, {d.recomputed} now), so its state is unknown: go on with the code of then, "
-                "or start another --account"
-            )
-        self.recovered = comparer.events
-
-    def take(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
-        """Run inputs, append them with all they led to, and only then act."""
-        self.engine.put(rows)
-        return self.commit(drive_all(self.engine, len(rows)), notes)
-
-    def commit(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
-        durable = not np.isin(rows["kind"], QUIET).all()
-        self.tape.append(rows, notes, durable)
-        self.decisions.add(rows)
-        self.venue.send(rows, self.tape.durable_seq)
-        self.tape.tick()
-        return rows
-
-    def start(self, first: np.ndarray) -> None:
-        """RUN_STARTED with the configuration, at the first input's time or, after a restart, the last event's."""
-        bar = first[0]
-        ts = int(min(bar["ts_init"], bar["ts_open"] if bar["kind"] == Kind.BAR else bar["ts_init"]))
-        ts = max(ts, int(self.engine.account.ts)) if self.recovered else ts
-        seq = int(self.engine.account.seq) + 1
-        self.take(control(Kind.RUN_STARTED, ts), {seq: canonical_json(self.config).decode()})
-
-    def stop(self) -> None:
-        """RUN_ENDED, which reports the equity, and everything durable."""
-        self.take(control(Kind.RUN_ENDED, int(self.engine.account.ts)))
-        self.tape.mark()
-
-    def close(self) -> None:
-        self.tape.close()
-
-
-def _plain(value: Any, key: str) -> bytes:
-    """What must not change from start to start; the feed's own range and tapes may."""
-    if key == "selection":
-        return b""
-    if key == "strategies":
-        return canonical_json([{k: v for k, v in row.items() if k != "code_hash"} for row in value])
-    return canonical_json(value)
-
-
 def run_live(
     home: Path,
     settings: Settings,
@@ -188,9 +96,9 @@ def run_live(
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
     folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
-    session = Session(folder, settings, config, strategies)
+    session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name)
     try:
-        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tape.tick)
+        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tick)
         bars = _pump(home, session, clock, seen)
     finally:
         session.close()
@@ -199,6 +107,9 @@ def run_live(
         "tape": str(folder),
         "recovered_events": session.recovered,
         "new_bars": bars,
+        "folded_events": session.restored.folded,
+        "recomputed_events": session.restored.compared,
+        "differing_calls": session.restored.differing,
         **summarise(session.engine, session.tape.rows),
         "tape_digest": session.tape.tape_digest.hex(),
         "decision_digest": session.decisions.hex(),
@@ -208,21 +119,53 @@ def run_live(
     }
 
 
-def _refuse_late(session: Session, paths: list[Path], ts: int) -> None:
-    """Raise NotReplayable when the market tapes now hold bars or actions up to `ts` that the account never saw."""
-    wanted = selection_of(session.config)
-    earlier = MarketFeed(paths, Selection(wanted.instruments, wanted.first_ts, ts, wanted.warm_up_ts))
+def _refuse_late(home: Path, session: Session, ts: int) -> None:
+    """Raise NotReplayable when its market tapes hold bars or actions up to `ts` that the account never saw.
+
+    Each stretch of its history is counted on the tapes it was fed from then and on those of this feed: so it may go on
+    from one tape to the next, and what any of them holds of a time that was traded is never skipped.
+    """
+    now, wanted = _tape_names(session.config), selection_of(session.config)
     table, held, actions = np.zeros(BATCH, session.engine.inputs.dtype), 0, 0
-    while count := earlier.read_into(table):
-        held += int((table["kind"][:count] == int(Kind.BAR)).sum())
-        actions += int(np.isin(table["kind"][:count], ACTIONS).sum())
+    names: set[str] = set()
+    for fed, after, until in _stretches(session, ts):
+        names |= fed | now
+        paths = [tapes_folder(home) / name for name in sorted(fed | now)]
+        first = wanted.first_ts if after is None else max(after + 1, wanted.first_ts or after + 1)
+        chosen = Selection(wanted.instruments, first, until, wanted.warm_up_ts, actions_from=after)
+        part = MarketFeed([path for path in paths if path.is_dir()], chosen)
+        while count := part.read_into(table):
+            held += int((table["kind"][:count] == int(Kind.BAR)).sum())
+            actions += int(np.isin(table["kind"][:count], ACTIONS).sum())
     seen = int(session.engine.account.bars)
     if held != seen or actions != session.actions_seen:
+        gone = sorted(name for name in names if not (tapes_folder(home) / name).is_dir())
+        why, mend = "late data cannot be put into a day that was traded", "choose the tapes of then with --tapes"
+        if gone:
+            why, mend = f"{', '.join(gone)}, which it was fed from, cannot be counted", "put that back"
         raise NotReplayable(
-            f"{session.folder.name}: up to its last event the market tapes now hold {held:,} bars and {actions:,} "
-            f"splits and dividends, it has recorded {seen:,} and {session.actions_seen:,}: late data cannot be put "
-            "into a day that was traded; start another --account, or choose the tapes of then with --tapes"
+            f"{session.folder.name}: up to its last event it has recorded {seen:,} bars and {session.actions_seen:,} "
+            f"splits and dividends, the market tapes {', '.join(sorted(names))} hold {held:,} and {actions:,} of that "
+            f"time: {why}; {mend}, or start another --account"
         )
+
+
+def _tape_names(config: dict[str, Any]) -> set[str]:
+    return {tape["name"] for tape in config["selection"]["tapes"]}
+
+
+def _stretches(session: Session, ts: int) -> list[tuple[set[str], int | None, int]]:
+    """The account's history by what fed it: (names of the market tapes, after this time, up to this one), ns UTC."""
+    found: list[tuple[set[str], int | None, int]] = []
+    for span in spans_of(session.folder):
+        fed = _tape_names(span.config)
+        if not found:
+            found.append((fed, None, ts))
+        elif found[-1][0] != fed:
+            edge = int(next(read_rows(session.folder, span.seq - 1))[0]["ts_init"][0])
+            found[-1] = (*found[-1][:2], edge)
+            found.append((fed, edge, ts))
+    return found
 
 
 def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> int:
@@ -232,7 +175,7 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
         wanted = Selection(wanted.instruments, ts + 1, wanted.last_ts, wanted.warm_up_ts, actions_from=ts)
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
     if session.recovered:
-        _refuse_late(session, paths, ts)
+        _refuse_late(home, session, ts)
     slices = Slices(MarketFeed(paths, wanted), np.zeros(BATCH, session.engine.inputs.dtype))
     bars, started = 0, False
     while len(rows := slices.next()):
@@ -242,6 +185,7 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
             session.start(rows)
             started = True
         session.take(rows)
+        session.watch()
         bars += int((rows["kind"] == int(Kind.BAR)).sum())
         seen(bars)
     if started:

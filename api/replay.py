@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as day_of
 from datetime import datetime
 from pathlib import Path
@@ -21,18 +20,20 @@ from adapters.tape.reader import (
     list_account_folders,
     list_run_folders,
     read_manifest,
+    read_notes,
     read_rows,
 )
 from api.bootstrap import Config, check_input_files, day_bounds, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
-from api.drive import begin, drive_all, end, go_on, in_order
+from api.drive import begin, end, go_on, in_order
+from api.restore import restore, spans_of, written_by
 from kernel.codehash import kernel_hash
-from kernel.codes import Kind, Origin
+from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound
 
 BATCH = 16_384
-BAR, EXTERNAL = int(Kind.BAR), int(Origin.EXTERNAL)
+BAR = int(Kind.BAR)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Outcome:
     decision_digest: str
     state_digest: str
     code_changed: list[str]
+    folded: int = 0  # of `events`: those of other code, taken as recorded
 
     @property
     def identical(self) -> bool:
@@ -61,6 +63,7 @@ class Outcome:
             "decision_digest": self.decision_digest,
             "state_digest": self.state_digest,
             "code_changed": self.code_changed,
+            "folded": self.folded,
             "first_divergence": self.divergence.as_dict() if self.divergence else None,
         }
 
@@ -90,14 +93,12 @@ def is_date(text: str) -> bool:
 
 
 class Recomputed:
-    """Digests and comparison of recomputed rows, as they come."""
+    """Digests of recomputed rows, as they come."""
 
-    def __init__(self, recorded: Iterator[np.ndarray]) -> None:
-        self.comparer = Comparer(recorded)
+    def __init__(self) -> None:
         self.tape, self.decisions = TapeDigest(), DecisionDigest()
 
     def add(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> None:
-        self.comparer.add(rows)
         self.tape.add(rows, notes or {})
         self.decisions.add(rows)
 
@@ -121,7 +122,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     manifest = read_manifest(folder) if is_sealed(folder) else {}
     strategies = strategies_of(config, manifest.get("sources", {}))
     engine, feed = make_engine(config, strategies, BATCH), make_feed(home, config)
-    tally = Recomputed(rows for rows, _ in read_rows(folder))
+    comparer, recomputed = Comparer(rows for rows, _ in read_rows(folder)), Recomputed()
     note: dict[int, str] = {1: canonical_json(config).decode()}
     bars = 0
 
@@ -129,94 +130,79 @@ def replay_run(home: Path, folder: Path) -> Outcome:
         nonlocal note, bars
         others = inputs[inputs["kind"] != BAR]
         bars += len(inputs) - len(others)
-        tally.add(in_order(others, outputs), note)
+        rows = in_order(others, outputs)
+        comparer.add(rows)
+        recomputed.add(rows, note)
         note = {}
 
     begin(engine, feed, keep)
     go_on(engine, feed, keep, lambda count: None)
     end(engine, keep)
-    tally.comparer.finish()
-    tally.tape.add_ref(make_ref(config, bars))
-    outcome = _outcome(folder, tally, engine, changes(config, strategies), manifest)
+    comparer.finish()
+    recomputed.tape.add_ref(make_ref(config, bars))
+    outcome = _outcome(folder, recomputed, engine, changes(config, strategies), manifest)
+    if comparer.divergence is not None:
+        outcome = replace(outcome, divergence=comparer.divergence, events=comparer.events)
     if not outcome.identical:
         check_input_files(home, config["selection"])  # before code is blamed for what a disk did
     return outcome
 
 
-def _outcome(folder: Path, tally: Recomputed, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:
-    divergence = tally.comparer.divergence
+def _outcome(folder: Path, done: Recomputed, engine: Engine, changed: list[str], manifest: dict[str, Any]) -> Outcome:
+    """What came out; it differs where the manifest states another digest."""
     found = {
-        "tape_digest": tally.tape.hex(),
-        "decision_digest": tally.decisions.hex(),
+        "tape_digest": done.tape.hex(),
+        "decision_digest": done.decisions.hex(),
         "state_digest": engine.digest(),
     }
-    if divergence is None:
-        for name, value in found.items():
-            if name in manifest and manifest[name] != value:
-                divergence = Divergence(int(engine.account.seq), "end of tape", name, manifest[name], value)
-                break
-    events = int(engine.account.seq) if divergence is None else tally.comparer.events
-    return Outcome(folder.name, events, divergence, code_changed=changed, **found)
-
-
-class RecordedInputs:
-    """The EXTERNAL rows of an account tape up to a time, as a feed."""
-
-    def __init__(self, folder: Path, last_ts: int | None = None) -> None:
-        self._rows = self._external(folder, last_ts)
-        self._hand: np.ndarray | None = None
-
-    def _external(self, folder: Path, last_ts: int | None) -> Iterator[np.ndarray]:
-        for rows, _ in read_rows(folder):
-            part = rows[rows["origin"] == EXTERNAL]
-            if last_ts is not None:
-                part = part[part["ts_init"] <= last_ts]
-            if len(part):
-                yield part.copy()
-
-    def read_into(self, records: np.ndarray) -> int:
-        """Fill `records` from the start; 0 at the end."""
-        if self._hand is None or len(self._hand) == 0:
-            self._hand = next(self._rows, None)
-            if self._hand is None:
-                return 0
-        count = min(len(records), len(self._hand))
-        records[:count] = self._hand[:count]
-        self._hand = self._hand[count:]
-        return count
+    events, divergence = int(engine.account.seq), None
+    for name, value in found.items():
+        if name in manifest and manifest[name] != value:
+            divergence = Divergence(events, "end of tape", name, manifest[name], value)
+            break
+    return Outcome(
+        folder.name,
+        events,
+        divergence,
+        found["tape_digest"],
+        found["decision_digest"],
+        found["state_digest"],
+        changed,
+    )
 
 
 def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, str] | None = None) -> Outcome:
-    """Re-execute an account tape from its own recorded inputs, up to `last_ts` (ns UTC)."""
-    config = config_of(folder)
+    """Re-execute an account tape from its own recorded inputs, up to `last_ts` (ns UTC).
+
+    What other code than that of the last start wrote cannot be re-executed: it is folded, and `folded` counts it.
+    """
+    config, notes = config_of(folder), read_notes(folder)
     strategies = strategies_of(config, sources if sources is not None else recorded_sources(folder))
     engine = make_engine(config, strategies, BATCH)
-    tally, notes = Recomputed(_until(folder, last_ts)), notes_of(folder)
-    replay_inputs(engine, folder, last_ts, lambda rows: tally.add(rows, notes_within(rows, notes)))
-    tally.comparer.finish()
-    return _outcome(folder, tally, engine, changes(config, strategies), {})
+    spans = spans_of(folder, _last_seq(folder, last_ts))
+    recomputed = Recomputed()
+    done = restore(
+        engine,
+        folder,
+        written_by(spans, spans[-1].code) or 0,
+        lambda rows: recomputed.add(rows, notes_within(rows, notes)),
+        last_ts,
+    )
+    outcome = _outcome(folder, recomputed, engine, changes(spans[-1].config, strategies), {})
+    return replace(outcome, divergence=done.divergence, events=done.folded + done.compared, folded=done.folded)
 
 
-def replay_inputs(engine: Engine, folder: Path, last_ts: int | None, seen: Any) -> None:
-    """Push a tape's recorded inputs through `engine`; `seen(rows)` gets inputs and outputs by seq."""
-    feed = RecordedInputs(folder, last_ts)
-    while count := feed.read_into(engine.inputs):
-        seen(drive_all(engine, count))
-
-
-def _until(folder: Path, last_ts: int | None) -> Iterator[np.ndarray]:
+def _last_seq(folder: Path, last_ts: int | None) -> int | None:
+    """Seq of the last event up to `last_ts`."""
+    if last_ts is None:
+        return None
+    last = 0
     for rows, _ in read_rows(folder):
-        part = rows if last_ts is None else rows[rows["ts_init"] <= last_ts]
-        if len(part):
-            yield part
-
-
-def notes_of(folder: Path) -> dict[int, str]:
-    """All notes of a tape by seq."""
-    notes: dict[int, str] = {}
-    for _, texts in read_rows(folder):
-        notes.update(texts)
-    return notes
+        count = int(np.searchsorted(rows["ts_init"], last_ts, "right"))
+        last = int(rows["seq"][count - 1]) if count else last
+        if count < len(rows):
+            break
+    return last
 
 
 def recorded_sources(folder: Path) -> dict[str, str]:

@@ -28,13 +28,13 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.settings import Settings
 from adapters.settings_text import check_host
-from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
 from api.auth import check_token, load_key
+from api.publish import Publisher
+from api.read_models import HomeTapes, open_database
 from api.version import version
 from kernel.codes import Kind
 from kernel.errors import ConfigError, NotFound, OnetapeError, TokenRefused
-from projections.follow import Batch, Follower
-from projections.migrate import migrate
+from projections.follow import Follower
 from projections.plain import event, plain
 from projections.queries import list_positions, list_runs, page
 from projections.summary import run_report
@@ -62,25 +62,6 @@ Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT, description="Most rows of 
 Json = dict[str, Any]
 
 
-class HomeTapes:
-    """The tapes of a home: runs by their id, accounts as accounts/NAME."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-
-    def tapes(self) -> dict[str, Path]:
-        runs = {folder.name: folder for folder in list_run_folders(self.home)}
-        return runs | {f"accounts/{folder.name}": folder for folder in list_account_folders(self.home)}
-
-    def stamp(self, folder: Path) -> object:
-        about = [(entry.name, entry.stat()) for entry in sorted(folder.iterdir())]
-        return [(name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in about]
-
-    def rows(self, folder: Path, from_seq: int) -> Iterator[Batch]:
-        with suppress(NotFound):  # a folder whose first frame is still to come
-            yield from read_rows(folder, from_seq)
-
-
 class Views:
     """The server's database and what keeps it level with the tapes."""
 
@@ -88,6 +69,7 @@ class Views:
         self.source = HomeTapes(home)
         self._connection = open_database(home / "views" / "serve.duckdb")
         self._follower = Follower(self._connection.cursor(), self.source)
+        self._publisher = Publisher(home, self._connection.cursor())
         self._refreshing = threading.Lock()
         self._refreshed_s = time.monotonic()
         self.tapes_known = 0
@@ -105,12 +87,13 @@ class Views:
         """One look at the tapes; blocking."""
         with self._refreshing:
             before = dict(self._follower.problems)
-            self._follower.refresh()
+            folded = self._follower.refresh()
             for tape, problem in self._follower.problems.items():
                 if before.get(tape) != problem:
                     log.warning("%s: %s", tape, problem)
             self.tapes_known = len(self.source.tapes())
             self._refreshed_s = time.monotonic()
+            self._publisher.keep_up(folded)
 
     @property
     def lag_s(self) -> float:
@@ -129,30 +112,6 @@ class Views:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """The server's file, made or brought up to date; one that cannot be used is made anew. Raises ConfigError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return _open(path)
-    except (duckdb.Error, ConfigError) as error:
-        if "lock" in str(error).lower():
-            raise ConfigError(f"{path} is in use: another `onetape serve` runs on this home") from None
-        log.warning("%s: %s: made anew", path, error)
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
-    return _open(path)
-
-
-def _open(path: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(path))
-    try:
-        migrate(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 @get("/health", open_to_all=True, sync_to_thread=False, security=[{}])

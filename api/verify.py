@@ -1,6 +1,5 @@
 """`onetape verify`: stored bytes are what was written, and every gap is exactly the bars it refers to."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +10,31 @@ import numpy as np
 from adapters.files import canonical_json
 from adapters.market.instruments import Registry
 from adapters.market.reader import bar_batches
-from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
+from adapters.market.tape import Manifest, open_tape, tapes_folder
 from adapters.market.verify import verify_tape
+from adapters.tape.check import check_tape
 from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
-from adapters.tape.scan import SUFFIX, Scan, check_digests
+from adapters.tape.retire import retired_inputs
 from adapters.tape.sealed import check_files, check_rows
 from api.bootstrap import check_input_files
-from kernel.errors import TapeCorrupt
-
-BESIDE = ("writer.lock", "sources.json")  # what a live process keeps next to its segments; in no digest
+from kernel.errors import OnetapeError, TapeCorrupt
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A tape whose every byte was read and agreed. `torn`: bytes of a last write that a crash cut short."""
+    """A tape whose every byte was read and agreed. `torn`: bytes of a last write that a crash cut short; `retired`:
+    ticks among the events that were taken off, whose tombstones are there."""
 
     name: str
     events: int
     tape_digest: str
     torn: int = 0
+    retired: int = 0
 
     def line(self, width: int = 64) -> str:
         text = f"ok  {self.name}: {self.events:,} events, tape {self.tape_digest[:width]}"
+        text += f" ({self.retired:,} ticks of them retired: no replay)" if self.retired else ""
         return text + (f" (then {self.torn:,} bytes of a torn last write, put aside on opening)" if self.torn else "")
 
 
@@ -42,7 +43,7 @@ def verify_run(home: Path, folder: Path) -> Verified:
 
     Raises TapeCorrupt naming what is wrong.
     """
-    torn = 0
+    torn = retired = 0
     if is_sealed(folder):
         manifest = read_manifest(folder)
         check_files(folder, manifest)
@@ -51,34 +52,22 @@ def verify_run(home: Path, folder: Path) -> Verified:
             raise TapeCorrupt(f"{folder}: the sealed rows have another decision digest than the manifest")
         digest, stored = manifest["tape_digest"], manifest["rows"]
     else:
-        _check_names(folder)
-        digest, stored, torn = _check_frames(folder)
+        found = check_tape(folder)
+        digest, stored, torn = found.digest.hex(), found.rows, found.torn
+        retired = sum(gone.rows for gone in retired_inputs(folder))
     refs = read_refs(folder)
-    gaps = _gaps(folder, refs)
+    gaps = _gaps(folder, refs, retired)
     referred = sum(int(ref["count"]) for ref in refs)
     if gaps != referred:
         raise TapeCorrupt(f"{folder}: {gaps:,} events are not stored, but its references cover {referred:,}")
     for ref in refs:
         _check_ref(home, folder, ref)
-    return Verified(folder.name, stored + gaps, digest, torn)
+    return Verified(folder.name, stored + gaps, digest, torn, retired)
 
 
-def _check_names(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        own = path.suffix == SUFFIX or path.name in BESIDE or re.fullmatch(r"torn-\d{8}-\d+\.bin", path.name)
-        if path.is_dir() or path.parent != folder or not own:
-            raise TapeCorrupt(f"{path} is no part of the tape: nothing else belongs in its folder")
-
-
-def _check_frames(folder: Path) -> tuple[str, int, int]:
-    scan = Scan(folder)
-    digest, stored = check_digests(scan)
-    return digest.hex(), stored, scan.end.torn
-
-
-def _gaps(folder: Path, refs: list[dict[str, Any]]) -> int:
-    """Events that `seq` counts and the tape does not hold; rows out of order are an error."""
-    last, missing = 0, 0
+def _gaps(folder: Path, refs: list[dict[str, Any]], retired: int) -> int:
+    """Events that `seq` counts and the tape never held; rows out of order are an error. `retired` ones it did hold."""
+    last, missing = 0, -retired
     for rows, _ in read_rows(folder):
         steps = np.diff(rows["seq"], prepend=last)
         if (steps <= 0).any():
@@ -125,18 +114,26 @@ def check_instruments(home: Path, tape: Manifest) -> None:
             )
 
 
-def verify_home(home: Path, seen: Callable[[str], None]) -> int:
-    """Verify every tape and run of a home; `seen(line)` hears of each. Returns how many were checked."""
-    count = 0
-    for tape in list_tapes(home):
-        verify_tape(tape.path)
-        check_instruments(home, tape)
-        seen(f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}")
-        count += 1
-    for folder in [*list_run_folders(home), *list_account_folders(home)]:
+def verify_market(home: Path, folder: Path) -> str:
+    """Check a market tape and say so in a line. Raises NotFound, TapeCorrupt."""
+    tape = verify_tape(folder)
+    check_instruments(home, tape)
+    return f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}"
+
+
+def verify_home(home: Path, seen: Callable[[str], None]) -> tuple[int, list[str]]:
+    """Verify every tape and run of a home; `seen(line)` hears of each. Returns how many were checked, and what is
+    wrong with each that is damaged: one does not hide the others."""
+    count, damaged = 0, []
+    market = [path for path in sorted(tapes_folder(home).glob("*")) if path.is_dir() and path.name[0] != "."]
+    for folder in [*market, *list_run_folders(home), *list_account_folders(home)]:
         if folder.parent.name == "runs" and not is_sealed(folder):
             seen(f"--  {folder.name}: a backtest that did not finish, or still runs: no tape")
             continue
-        seen(verify_run(home, folder).line(16))
+        try:
+            seen(verify_market(home, folder) if folder in market else verify_run(home, folder).line(16))
+        except OnetapeError as error:
+            damaged.append(str(error))
+            seen(f"!!  {folder.name}: damaged: {error}")
         count += 1
-    return count
+    return count, damaged

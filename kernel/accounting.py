@@ -12,12 +12,6 @@ from kernel.units import DOWN, HALF_EVEN, HALF_UP, fits_product, mul_div
 RATE_SCALE = 1_000_000_000
 
 
-@jit
-def collateral_of(p):
-    """What a short position keeps locked: its sale proceeds and as much again, money."""
-    return -2 * p.cost if p.qty < 0 else 0
-
-
 @jit_call
 def fee_of(s, qty, px):
     """Charges of a fill by the run's fee rule, money: the share of its value rounded half up to a multiple of
@@ -40,6 +34,26 @@ def revalue(s, m, net_qty, mark):
     a.market_value += after - before
     a.exposure += abs(after) - abs(before)
     m.net_qty, m.mark = net_qty, mark
+    if m.short_qty != 0 or m.short_hold != 0:
+        _hold(s, m)
+
+
+@jit_call
+def _hold(s, m):
+    """Lock the collateral of an instrument's short positions: what they were sold for and, from cash, as much again, or
+    what it takes to buy them back now if that is more. A short that loses leaves less to spend."""
+    assert fits_product(m.short_qty, m.mark), "a short position's value is beyond what money holds"
+    hold = m.short_cost + max(m.short_cost, m.short_qty * m.mark)
+    account(s).short_hold += hold - m.short_hold
+    m.short_hold = hold
+
+
+@jit
+def _count_short(m, p, sign):
+    """Add position `p` to the instrument's short ones (`sign` 1), or take it out before it changes (-1)."""
+    if p.qty < 0:
+        m.short_qty -= sign * p.qty
+        m.short_cost -= sign * p.cost
 
 
 @jit
@@ -58,10 +72,12 @@ def apply_fill(s, strategy, instrument, side, qty, px, fee):
     """Book a fill: cash, the strategy's position and book, the account."""
     a, b, m = account(s), book(s, strategy), market(s, instrument)
     p = position(s, strategy, instrument)
-    locked, cost = collateral_of(p), p.cost
+    cost = p.cost
+    _count_short(m, p, -1)
     closed, released, realized = _split_fill(p, side, qty, px)
     p.qty += side * qty
     p.cost += side * (qty - closed) * px - released
+    _count_short(m, p, 1)
     p.realized += realized
     p.fees += fee
     flow = -side * qty * px - fee
@@ -72,7 +88,6 @@ def apply_fill(s, strategy, instrument, side, qty, px, fee):
     a.cost += p.cost - cost
     a.realized += realized
     a.fees += fee
-    a.short_hold += collateral_of(p) - locked
     revalue(s, m, m.net_qty + side * qty, m.mark)
 
 
@@ -89,7 +104,8 @@ def apply_split(s, instrument, numerator, denominator, settle_px):
         p = position(s, strategy, instrument)
         if p.qty == 0:
             continue
-        locked, cost, held = collateral_of(p), p.cost, p.qty
+        cost, held = p.cost, p.qty
+        _count_short(m, p, -1)
         assert fits_product(held, numerator), "a split makes more shares than a position holds"
         p.qty = mul_div(held, numerator, denominator, DOWN)
         rest = held * numerator - p.qty * denominator  # fractional shares, in 1/denominator
@@ -103,7 +119,7 @@ def apply_split(s, instrument, numerator, denominator, settle_px):
             a.realized += paid - part
             a.cash += paid
         a.cost += p.cost - cost
-        a.short_hold += collateral_of(p) - locked
+        _count_short(m, p, 1)
         net += p.qty
     revalue(s, m, net, mark)
     m.adjustment = m.adjustment * numerator / denominator

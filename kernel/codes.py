@@ -11,6 +11,8 @@ class Kind(IntEnum):
     """What an event says. Market 1-31, control 32-63, orders 64-95, notices of the kernel 96-127."""
 
     BAR = 1
+    QUOTE = 2
+    TRADE = 3
     SPLIT = 16
     DIVIDEND = 17
 
@@ -22,6 +24,8 @@ class Kind(IntEnum):
     STRATEGY_PAUSED = 37
     STRATEGY_RESUMED = 38
     CASH_ADJUSTED = 39
+    TAPE_TRUNCATED = 40
+    CLOCK_ANOMALY = 41
 
     SIGNAL = 64
     ORDER_SUBMITTED = 65

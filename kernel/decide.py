@@ -8,8 +8,9 @@ from kernel.events import KERNEL, VENUE_SIM, copy_terms, draft, emit, report
 from kernel.evolve import RUNNING
 from kernel.jit import call_program, jit, jit_call
 from kernel.orders import find_slot
+from kernel.rehearse import fold_answers
 from kernel.risk import check
-from kernel.state import HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK
+from kernel.state import HERE, HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK
 from kernel.tables import (
     account,
     book,
@@ -52,8 +53,8 @@ def call_on_bar(s, strategy, instrument):
     frame.hook = HOOK_BAR
     _fill_context(s, strategy, instrument)
     code = _call(s, strategy, instrument)
-    if code != PROGRAM_OK or frame.ctx.count != 0:
-        _carry_out(s, strategy, m.bar_seq, m.ts_mark, a.ts, code)
+    if code != PROGRAM_OK or frame.ctx.count != 0 or s.recorded != 0:
+        _carry_out(s, strategy, instrument, m.bar_seq, m.ts_mark, a.ts, code)
 
 
 @jit_call
@@ -69,7 +70,7 @@ def call_on_fill(s, k):
     frame.hook = HOOK_FILL
     _fill_context(s, f.strategy, f.instrument)
     code = _call(s, f.strategy, f.instrument)
-    _carry_out(s, f.strategy, f.seq, account(s).ts, account(s).ts, code)
+    _carry_out(s, f.strategy, f.instrument, f.seq, account(s).ts, account(s).ts, code)
 
 
 @jit
@@ -84,6 +85,7 @@ def _fill_context(s, strategy, instrument):
     p = position(s, strategy, instrument)
     ctx.ts, ctx.instrument, ctx.strategy = a.ts, instrument, strategy
     ctx.position, ctx.working, ctx.working_qty = p.qty, p.open_orders, p.working_buy - p.working_sell
+    ctx.pending_qty = p.pending
     ctx.ready, ctx.warming = 0, m.warm_up
     ctx.entry_price = p.cost * m.adjustment / p.qty / SCALE if p.qty != 0 else 0.0
     ctx.cash, ctx.equity = free_cash(s) / SCALE, equity_of(s) / SCALE
@@ -92,27 +94,35 @@ def _fill_context(s, strategy, instrument):
 
 
 @jit_call
-def _carry_out(s, strategy, cause, ts_event, ts_init, code):
-    """Turn the call's intents into events; an exception or too many signals stops the strategy instead."""
-    ctx = call_frame(s).ctx
+def _carry_out(s, strategy, here, cause, ts_event, ts_init, code):
+    """Turn the call's intents into events; an exception or too many signals stops the strategy instead.
+
+    Of the frame only the intents are read: a strategy may have written over the rest.
+    """
+    ctx, warming = call_frame(s).ctx, market(s, here).warm_up
+    if s.recorded != 0:
+        asked = 0 if warming != 0 else 1 if code != PROGRAM_OK or ctx.count > INTENTS else ctx.count
+        if fold_answers(s, strategy, cause) != asked:
+            s.differing += 1
+        return
     if code != PROGRAM_OK or ctx.count > INTENTS:
         keep_frame(s, strategy)
         e = draft(s, FAULT, KERNEL, cause, ts_event, ts_init)
-        e.instrument, e.strategy, e.code = ctx.instrument, strategy, call_frame(s).hook
+        e.instrument, e.strategy, e.code = here, strategy, call_frame(s).hook
         e.reason = EXCEPTION if code != PROGRAM_OK else TOO_MANY_SIGNALS
         emit(s, e)
         return
-    if ctx.warming != 0:  # before the run's first day memory learns and nothing is sent
+    if warming != 0:  # before the run's first day memory learns and nothing is sent
         return
     for k in range(ctx.count):
-        _place(s, strategy, ctx.instrument, ctx.intents[k], cause, ts_event, ts_init)
+        _place(s, strategy, here, ctx.intents[k], cause, ts_event, ts_init)
 
 
 @jit_call
 def _place(s, strategy, here, intent, cause, ts_event, ts_init):
     signal = draft(s, SIGNAL, KERNEL, cause, ts_event, ts_init)
-    instrument = here if intent.instrument < 0 else intent.instrument
-    known = instrument < rules(s).instruments
+    instrument = here if intent.instrument == HERE else intent.instrument
+    known = 0 <= instrument < rules(s).instruments
     tick = max(1, instrument_row(s, instrument).tick) if known else 1  # 0: not in this run, denied below
     factor = market(s, instrument).adjustment if known else 1.0
     signal.instrument, signal.strategy, signal.side = instrument, strategy, intent.side
@@ -129,11 +139,11 @@ def _place(s, strategy, here, intent, cause, ts_event, ts_init):
 
 @jit_call
 def _submit(s, signal):
-    reason, reserved = check(s, signal)
+    reason, reserve_px = check(s, signal)
     kind = SUBMITTED if reason == NONE else DENIED
     e = draft(s, kind, KERNEL, signal.seq, signal.ts_event, signal.ts_init)
     copy_terms(e, signal)
-    e.order_id, e.ref, e.reason, e.reserved = e.seq, signal.seq, reason, reserved
+    e.order_id, e.ref, e.reason, e.reserve_px = e.seq, signal.seq, reason, reserve_px
     e.leaves_qty = e.qty if reason == NONE else 0
     e.status = ST_SUBMITTED if reason == NONE else ST_DENIED
     emit(s, e)

@@ -54,6 +54,21 @@ class Engine:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
         return run_at(self._address, start, count, 0)
 
+    def rehearse(self, rows: np.ndarray) -> int:
+        """Fold a tape's own rows, outputs included; strategies are called for their memory only.
+
+        `rows` end before an EXTERNAL row or at the tape's end, and fit into `inputs`. Returns how many calls asked for
+        something else than is recorded.
+        """
+        self.put(rows)
+        self._tables["recorded"], self._tables["differing"] = 1, 0
+        try:
+            taken = self.run(0, len(rows))
+        finally:
+            self._tables["recorded"] = 0
+        assert taken == len(rows), "rows must end where a decision ends"
+        return int(self._tables["differing"][0])
+
     def put(self, rows: np.ndarray) -> None:
         """Copy EVENT rows to the start of `inputs`."""
         self._raw_inputs[: len(rows)] = rows.view(RAW)

@@ -45,7 +45,12 @@ class NotReplayable(OnetapeError):
 
 
 class TapeCorrupt(OnetapeError):
+    """`segment`, `offset` and `seq` name the first damaged place where it is a place in a segment."""
+
     exit_code = 65
+    segment = ""
+    offset = -1
+    seq = 0
 
 
 class TapePoisoned(OnetapeError):

@@ -24,7 +24,7 @@ def blank(s, cause, ts_event, ts_init):
     e.kind, e.origin, e.side, e.order_type = 0, 0, 0, 0
     e.tif, e.status, e.reason, e.product = 0, 0, 0, 0
     e.order_id, e.ref, e.qty, e.px, e.trigger_px = 0, 0, 0, 0, 0
-    e.fee, e.cum_qty, e.leaves_qty, e.reserved = 0, 0, 0, 0
+    e.fee, e.cum_qty, e.leaves_qty, e.reserve_px = 0, 0, 0, 0
     e.value = 0.0
     return e
 

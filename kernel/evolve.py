@@ -8,9 +8,10 @@ from kernel.codes import Flag, Kind, Reason, Status, TradingState, code
 from kernel.jit import jit, jit_call
 from kernel.lifecycle import TRANSITION
 from kernel.orders import count_working, find_slot, free_slot, open_slot
+from kernel.reserve import set_aside, value_order
 from kernel.state import LIMITS
 from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
-from kernel.units import DOWN, MONEY_MAX, PX_MAX, QTY_MAX, fits_product, mul_div
+from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, fits_product, mul_div
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
@@ -49,7 +50,7 @@ def evolve(s, e):
 def _fold_bar(s, e):
     a, m = account(s), market(s, e.instrument)
     a.bars += 1
-    if m.net_qty != 0:
+    if m.net_qty != 0 or m.short_qty != 0:
         revalue(s, m, m.net_qty, e.close)
     else:
         m.mark = e.close
@@ -104,11 +105,9 @@ def _fold_report(s, e):
     slot = find_slot(s, e.instrument, e.order_id)
     a, o = account(s), order(s, slot)
     status = TRANSITION[o.status, e.kind]
+    strategy, instrument = o.strategy, o.instrument
     if e.kind == FILLED:
         a.fills += 1
-        freed = o.reserved if e.qty == o.leaves_qty else mul_div(o.reserved, e.qty, o.leaves_qty, DOWN)
-        o.reserved -= freed
-        a.reserved -= freed
         o.leaves_qty -= e.qty
         o.cum_qty += e.qty
         count_working(s, o, -e.qty, 0)
@@ -120,10 +119,14 @@ def _fold_report(s, e):
         o.triggered_by = e.cause if e.cause > 0 else e.seq
     elif e.kind == RESTATED:
         count_working(s, o, e.leaves_qty - o.leaves_qty, 0)
+        o.reserve_px = min(PX_MAX - 1, mul_div(o.reserve_px, o.qty, e.qty, UP))  # the same value in other shares
         o.qty, o.leaves_qty, o.cum_qty, o.px, o.trigger_px = e.qty, e.leaves_qty, e.cum_qty, e.px, e.trigger_px
     o.status = status
     if status == ST_FILLED or status == ST_CANCELED or status == ST_REJECTED or status == ST_EXPIRED:
         free_slot(s, slot)
+    else:
+        value_order(s, o)
+    set_aside(s, strategy, instrument)
 
 
 @jit

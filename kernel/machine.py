@@ -10,6 +10,7 @@ from kernel.decide import call_on_bar, call_on_fill
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, jit_entry
+from kernel.rehearse import fold_answers, fold_rest
 from kernel.state import room_for_a_call
 from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
 from kernel.trace import fold
@@ -47,8 +48,11 @@ def run(s, start, count):
         if e.kind == BAR:
             if a.cursor < 0:
                 take_bar(s, e)
-            if e.flags & SLICE_END and not decide_slice(s):
-                break
+            if e.flags & SLICE_END:
+                s.next, s.limit = start + consumed + 1, start + count
+                if not decide_slice(s):
+                    break
+                consumed = s.next - start - 1  # with recorded rows, decisions were among them
         else:
             take_other(s, e)
         consumed += 1
@@ -59,12 +63,13 @@ def run(s, start, count):
 def take_bar(s, e):
     """Record a bar, then let it meet the resting orders; the first past an equity interval's end reports that end."""
     a = account(s)
-    e.seq = a.seq + 1
-    if a.touched == 0 and rules(s).equity_interval > 0 and e.ts_init >= a.equity_due:
+    if s.recorded == 0:
+        e.seq = a.seq + 1
+    if a.touched == 0 and rules(s).equity_interval > 0 and e.ts_init >= a.equity_due and s.recorded == 0:
         _take_first_bar(s, e)
     else:
         evolve(s, e)
-    if rules(s).simulate != 0:
+    if rules(s).simulate != 0 and s.recorded == 0:
         match(s, e)
 
 
@@ -97,6 +102,8 @@ def decide_slice(s):
     """
     a = account(s)
     if a.cursor < 0:
+        if s.recorded != 0:
+            fold_answers(s, 0, 0)  # fills of the slice's last bar
         close_slice(s)
         a.cursor = 0
     told = a.pending_fills
@@ -110,6 +117,8 @@ def decide_slice(s):
         else:
             strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
             call_on_bar(s, strategy, touched(s, place).instrument)
+    if s.recorded != 0:
+        fold_rest(s)
     open_slice(s)
     return True
 
@@ -117,6 +126,11 @@ def decide_slice(s):
 @jit_call
 def take_other(s, e):
     """Anything that is not a bar: corporate actions, venue reports, commands, timers."""
+    if s.recorded != 0:
+        if e.kind == RUN_ENDED:
+            close_slice(s)
+        evolve(s, e)
+        return
     e.seq = account(s).seq + 1
     command = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED
     if command or e.kind == SPLIT or e.kind == DIVIDEND or FIRST_REPORT <= e.kind <= LAST_REPORT:

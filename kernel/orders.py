@@ -3,11 +3,12 @@
 A linear scan of 1,024 slots costs ten times the rest of the step; a chain costs what is working.
 """
 
-from kernel.codes import Side, code
+from kernel.codes import OrderType, Side, code
 from kernel.jit import jit, jit_call
+from kernel.reserve import set_aside, value_order
 from kernel.tables import account, book, market, order, position, rules
 
-_BUY = code(Side.BUY)
+_BUY, _MARKET = code(Side.BUY), code(OrderType.MARKET)
 
 
 @jit_call
@@ -21,7 +22,8 @@ def open_slot(s, e):
     a.open_orders += 1
     o.order_id, o.ts_submitted = e.order_id, e.ts_init
     o.qty, o.leaves_qty, o.cum_qty = e.qty, e.qty, 0
-    o.px, o.trigger_px, o.reserved, o.triggered_by = e.px, e.trigger_px, e.reserved, 0
+    o.px, o.trigger_px, o.triggered_by = e.px, e.trigger_px, 0
+    o.reserve_px, o.value = e.reserve_px, 0
     o.instrument, o.strategy, o.side = e.instrument, e.strategy, e.side
     o.order_type, o.tif, o.status = e.order_type, e.tif, e.status
     o.next, o.previous = -1, m.order_tail
@@ -30,13 +32,14 @@ def open_slot(s, e):
     else:
         m.order_head = slot
     m.order_tail = slot
-    a.reserved += o.reserved
     count_working(s, o, o.leaves_qty, 1)
+    value_order(s, o)
+    set_aside(s, o.strategy, o.instrument)
 
 
 @jit_call
 def free_slot(s, slot):
-    """Take a finished order out of its chain and give back what it had reserved."""
+    """Take a finished order out of its chain."""
     a, o = account(s), order(s, slot)
     m = market(s, o.instrument)
     if o.previous >= 0:
@@ -47,11 +50,11 @@ def free_slot(s, slot):
         order(s, o.next).previous = o.previous
     else:
         m.order_tail = o.previous
-    a.reserved -= o.reserved
     count_working(s, o, -o.leaves_qty, -1)
-    o.order_id = o.ts_submitted = o.qty = o.leaves_qty = o.cum_qty = o.px = o.trigger_px = o.reserved = (
-        o.triggered_by
-    ) = 0
+    o.leaves_qty = 0
+    value_order(s, o)
+    o.order_id = o.ts_submitted = o.qty = o.leaves_qty = o.cum_qty = o.px = o.trigger_px = o.triggered_by = 0
+    o.reserve_px = 0
     o.instrument = o.strategy = o.side = o.order_type = o.tif = o.status = 0
     o.previous = -1
     o.next = a.free_slot
@@ -67,6 +70,8 @@ def count_working(s, o, qty, orders):
         p.working_buy += qty
     else:
         p.working_sell += qty
+    if o.order_type == _MARKET:
+        p.pending += o.side * qty
     p.open_orders += orders
     book(s, o.strategy).open_orders += orders
 

@@ -1,10 +1,10 @@
 """Pre-trade checks: every signal passes here, and only what passes becomes an order."""
 
-from kernel.accounting import fee_of
 from kernel.codes import OrderType, Reason, Side, TimeInForce, TradingState, code
 from kernel.jit import jit, jit_call
+from kernel.reserve import cash_for, closable, to_set_aside
 from kernel.tables import account, book, free_cash, instrument_row, limits, market, position, rules
-from kernel.units import PX_MAX, QTY_MAX, UP, fits_product, mul_div
+from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, fits_product, mul_div
 
 MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
 STOP_MARKET, STOP_LIMIT = code(OrderType.STOP_MARKET), code(OrderType.STOP_LIMIT)
@@ -45,20 +45,24 @@ def _refuse_shape(s, e):
 
 @jit
 def reference_px(s, e):
-    """The price an order is valued at before it fills: its limit, its trigger, or the mark, the last two with a buffer
-    (`market_buffer_bps`, rounded up) because nothing holds the fill to them."""
-    if e.order_type == LIMIT or e.order_type == STOP_LIMIT:
+    """The price an order is valued at before it fills: the dearest it can fill at near today's prices.
+
+    A buy limit fills at its price or below. Anything else may fill at the mark, whatever its own prices say: a sell
+    limit far below it, a stop on the wrong side. So the dearer of its prices and the mark counts, with a buffer
+    (`market_buffer_bps`, rounded up) because nothing holds the fill to it.
+    """
+    if e.side == BUY and (e.order_type == LIMIT or e.order_type == STOP_LIMIT):
         return e.px
-    base = e.trigger_px if e.order_type == STOP_MARKET else market(s, e.instrument).mark
+    base = max(market(s, e.instrument).mark, e.px, e.trigger_px)
     return mul_div(base, BPS + limits(s).market_buffer_bps, BPS, UP)
 
 
 @jit_call
 def check(s, e):
-    """(reason, cash to set aside) for the order in SIGNAL `e` of strategy `e.strategy`.
+    """(reason, price it is valued at) for the order in SIGNAL `e` of strategy `e.strategy`.
 
     What closes a position needs no cash; what opens one, long or short, sets its full value and fee aside. Working
-    orders of the same side count as if they filled first.
+    orders of the same side count with it, whichever fills first: see `kernel/reserve.py`.
     """
     reason = _refuse_shape(s, e)
     if reason != NONE:
@@ -72,24 +76,36 @@ def check(s, e):
         return ORDER_TABLE_FULL, 0
     p = position(s, e.strategy, e.instrument)
     working = p.working_buy if e.side == BUY else p.working_sell
-    closable = min(e.qty, max(0, -e.side * p.qty - working))
-    opening = e.qty - closable
+    opening = e.qty - min(e.qty, max(0, closable(e.side, p.qty) - working))
     if a.trading_state == REDUCING and opening > 0:
         return TRADING_REDUCING, 0
     if e.qty > limit.max_order_qty:
         return QTY_OVER_LIMIT, 0
     px = reference_px(s, e)
-    if not fits_product(e.qty, px):
+    if px >= PX_MAX or not fits_product(e.qty, px):
         return OVERFLOW, 0
     if e.qty * px > limit.max_order_notional:
         return NOTIONAL_OVER_LIMIT, 0
+    value, need = _value_with(s, e, p, working, px)
+    if value < 0:
+        return OVERFLOW, 0
     if opening == 0:
-        return NONE, 0
+        return NONE, px
     if abs(p.qty + e.side * (working + e.qty)) > limit.max_position_qty:
         return POSITION_OVER_LIMIT, 0
     if e.side == SELL and limit.allow_short == 0:
         return SHORT_NOT_ALLOWED, 0
-    need = opening * px + fee_of(s, opening, px)
     if need > free_cash(s):
         return CASH, 0
-    return NONE, need
+    return NONE, px
+
+
+@jit_call
+def _value_with(s, e, p, working, px):
+    """(value of the side's working orders and this one, what more must be set aside); -1 where it does not fit."""
+    value, reserved = (p.value_buy, p.reserved_buy) if e.side == BUY else (p.value_sell, p.reserved_sell)
+    more = cash_for(s, e.qty, px)
+    if more >= MONEY_MAX - value:
+        return -1, 0
+    value += more
+    return value, to_set_aside(s, e.strategy, e.instrument, e.side, working + e.qty, value, px) - reserved

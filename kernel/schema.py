@@ -64,6 +64,16 @@ FAMILIES: tuple[Family, ...] = (
         ),
     ),
     Family(
+        "quote",  # the best bid and ask changed
+        (Kind.QUOTE,),
+        (("bid_px", PRICE), ("ask_px", PRICE), ("bid_qty", QTY), ("ask_qty", QTY)),
+    ),
+    Family(
+        "trade",  # somebody traded
+        (Kind.TRADE,),
+        (("trade_px", PRICE), ("trade_qty", QTY)),
+    ),
+    Family(
         "order",
         (
             Kind.SIGNAL,
@@ -88,7 +98,7 @@ FAMILIES: tuple[Family, ...] = (
             ("fee", MONEY),  # FILLED: charges of this fill
             ("cum_qty", QTY),  # filled so far, this fill included
             ("leaves_qty", QTY),  # still working
-            ("reserved", MONEY),  # SUBMITTED: cash set aside for it
+            ("reserve_px", PRICE),  # SUBMITTED: what risk valued a unit of it at
         ),
         value="signal strength, whatever the strategy says it is",
     ),
@@ -122,6 +132,16 @@ FAMILIES: tuple[Family, ...] = (
         ),
     ),
     Family(
+        "storage",  # bytes of a write that a crash cut short were put aside when the tape was opened again
+        (Kind.TAPE_TRUNCATED,),
+        (("segment", NUMBER), ("offset", NUMBER), ("lost_bytes", NUMBER)),
+    ),
+    Family(
+        "clock",  # the machine's clock did not go on as time does
+        (Kind.CLOCK_ANOMALY,),
+        (("step_ns", NUMBER), ("wall_ns", TIME)),  # wall time minus what it should have been; what it said then
+    ),
+    Family(
         "equity",
         (Kind.EQUITY,),
         (
@@ -137,6 +157,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
     ),
 )
+TICKS = ("quote", "trade")  # families that retention may take away; all else is kept for good
 FAMILY_OF: dict[Kind, Family] = {kind: family for family in FAMILIES for kind in family.kinds}
 
 

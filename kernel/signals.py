@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from kernel.codes import OrderType, Side, TimeInForce
 from kernel.jit import jit_user, overload_number
-from kernel.state import INTENTS
+from kernel.state import HERE, INTENTS
 from kernel.units import QTY_MAX
 
 _MARKET, _LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
 _STOP, _STOP_LIMIT = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 GTC, IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
-HERE = -1  # the instrument on_bar was called for
 
 
 class Signal(NamedTuple):
@@ -98,8 +97,9 @@ def sell_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
 
 @jit_user
 def target(ctx, qty):
-    """The market order that takes this position, with what already works for it, to `qty`; HOLD when it is there."""
-    missing = _whole(qty) - ctx.position - ctx.working_qty
+    """The market order that takes this position to `qty`; HOLD when it is there. Market orders on their way count as
+    filled; limits and stops that rest do not, since nobody knows whether they will: cancel them where they would."""
+    missing = _whole(qty) - ctx.position - ctx.pending_qty
     side = _BUY if missing > 0 else _SELL
     return Signal(side, abs(missing), _MARKET if missing != 0 else 0, GTC, HERE, 0, 0.0, 0.0, 0.0)
 
@@ -122,10 +122,10 @@ def answer(ctx, signal):
 
 
 @jit_user
-def cancel(ctx, order_id=0):
-    """Cancel this strategy's working order `order_id` here, or all of them."""
+def cancel(ctx, order_id=0, instrument=HERE):
+    """Cancel this strategy's working order `order_id` in the instrument, or all of them there."""
     if ctx.count < INTENTS:
-        _write(ctx.intents[ctx.count], Signal(0, 0, 0, GTC, HERE, int(order_id), 0.0, 0.0, 0.0))
+        _write(ctx.intents[ctx.count], Signal(0, 0, 0, GTC, int(instrument), int(order_id), 0.0, 0.0, 0.0))
     ctx.count += 1
 
 

@@ -16,6 +16,7 @@ from kernel.errors import LimitExceeded
 from kernel.schema import EVENT, Record
 
 TIME_MIN = -(2**62)  # ns: before any event
+HERE = -(2**31)  # instrument of an intent: the one the strategy was called for; no arithmetic arrives at it
 INTENTS = 16  # signals a strategy may place in one call
 
 
@@ -37,7 +38,7 @@ ACCOUNT = packed_record(
     ("ts_slice", "i8"),  # ts_init of the open slice
     ("cash", "i8"),
     ("reserved", "i8"),  # set aside for working orders that open risk
-    ("short_hold", "i8"),  # collateral of short positions: their proceeds and as much again
+    ("short_hold", "i8"),  # collateral of short positions: their proceeds, and as much again or what they cost now
     ("market_value", "i8"),  # sum over positions of qty * mark
     ("exposure", "i8"),  # the same in absolute value
     ("cost", "i8"),  # sum of open cost: unrealized = market_value - cost
@@ -79,12 +80,20 @@ POSITION = packed_record(  # one a strategy x instrument
     ("open_orders", "i8"),
     ("working_buy", "i8"),  # leaves_qty of its working orders, by side
     ("working_sell", "i8"),
+    ("pending", "i8"),  # signed leaves_qty of its market orders: on their way, whatever the price
+    ("value_buy", "i8"),  # what its working orders of a side are worth together, fees included, money
+    ("value_sell", "i8"),
+    ("reserved_buy", "i8"),  # cash set aside for what they can come to open, money
+    ("reserved_sell", "i8"),
 )
 MARKET = packed_record(  # one an instrument: what trading did to it
     ("mark", "i8"),  # last close, 0 before the first bar
     ("ts_mark", "i8"),
     ("bar_seq", "i8"),
     ("net_qty", "i8"),  # sum of positions over strategies
+    ("short_qty", "i8"),  # sum of the short ones among them, >= 0, what they were sold for, and their collateral
+    ("short_cost", "i8"),
+    ("short_hold", "i8"),
     ("adjustment", "f8"),  # causal forward factor of prices: product of splits so far
     ("slice", "i8"),  # number of the slice of its last bar
     ("order_head", "i8"),  # first and last slot of its working orders, -1 for none
@@ -107,7 +116,8 @@ ORDER = packed_record(
     ("cum_qty", "i8"),
     ("px", "i8"),
     ("trigger_px", "i8"),
-    ("reserved", "i8"),
+    ("reserve_px", "i8"),  # what risk valued a unit of it at
+    ("value", "i8"),  # what is left of it is worth that much, fee included, money
     ("triggered_by", "i8"),  # seq of the bar or report that set a stop off
     ("instrument", "i8"),
     ("strategy", "i8"),
@@ -194,6 +204,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("position", "i8"),  # this strategy's signed quantity here
     ("working", "i8"),  # its working orders here
     ("working_qty", "i8"),  # signed quantity of those
+    ("pending_qty", "i8"),  # of the market orders among them
     ("ready", "i8"),  # 1 once every declared indicator is warm
     ("warming", "i8"),  # 1 before the run's first day: signals are dropped
     ("entry_price", "f8"),  # average cost of the position, adjusted; 0 when flat
@@ -258,11 +269,18 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
 PERSISTENT = STATE[: [name for name, _ in STATE].index("programs")]
 assert tuple(name for name, _ in STATE) == State._fields
 
+LAYOUT = hashlib.sha256(repr([(name, dtype.descr) for name, dtype in PERSISTENT]).encode()).hexdigest()
+"""Names the layout of the persistent tables: bytes of another one cannot be loaded."""
+
 # Where the tables are: the kernel's one argument. A pointer costs nothing to pass; fifteen arrays made the engine
 # compile for three minutes.
 TABLES = packed_record(
     *((field, "i8") for name, _ in STATE for field in (name, f"{name}_count")),
     ("produced", "i8"),  # events in `out` after the last call
+    ("recorded", "i8"),  # 1: `inputs` are a tape's own rows, outputs included: fold them, only memory is made anew
+    ("next", "i8"),  # recorded: place of the next row, and one past the last
+    ("limit", "i8"),
+    ("differing", "i8"),  # recorded: calls of strategies that asked for something else than is on the tape
 )
 
 

@@ -137,6 +137,8 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], where: str
             near = get_close_matches(name, ["on_bar", "on_fill"], 1)
             hint = f"did you mean {near[0]}?" if near else "a strategy has on_bar and, if it wants, on_fill"
             raise StrategyError(f"{where}: {owner.__name__}.{name} would never be called: {hint}")
+        if name == "warmup" and not _is_bars(value):
+            raise StrategyError(f"{where}: warmup of {owner.__name__} is a number of bars or a parameter of one")
         plain = isinstance(value, int | float | str) and not name.startswith("_")
         if plain and name != "warmup":
             raise StrategyError(
@@ -151,6 +153,12 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], where: str
             for what, other in (("period", member.period), ("of", member.of)):
                 if isinstance(other, Param | Indicator) and id(other) not in known[:place]:
                     raise StrategyError(f"{where}: the {what} of {name} must be declared above it in {owner.__name__}")
+
+
+def _is_bars(number: Any) -> bool:
+    """Whether a literal or a parameter is a number of bars."""
+    value = number.default if isinstance(number, Param) else number
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def resolve_params(definition: Definition, given: Mapping[str, float]) -> dict[str, float]:
@@ -186,7 +194,10 @@ def _value(owner: Definition, values: Mapping[str, float], number: Any) -> int:
 def warm_up_bars(definition: Definition, values: Mapping[str, float]) -> int:
     """Bars before `on_bar` is first called: the slowest indicator, or the class's `warmup`."""
     if definition.warmup is not None:
-        return _value(definition, values, definition.warmup)
+        bars = _value(definition, values, definition.warmup)
+        if bars < 0:
+            raise StrategyError(f"{definition.where()}: warmup is a number of bars, not {bars}")
+        return bars
     needs: dict[int, int] = {}
     for indicator in definition.indicators.values():
         own = indicator.warm_up(_value(definition, values, indicator.period))

@@ -82,10 +82,11 @@ def mul_div(a, b, c, rounding):
 
 @jit
 def to_units(price, tick, scale):
-    """A float price as integer units: the nearest multiple of `tick`, a tie going up; 0 when out of range or NaN."""
+    """A float price as integer units: the nearest multiple of `tick`, a tie going up; 0 for NaN, and PX_MAX (or minus
+    that) for what is out of range."""
     ticks = price * scale / tick
     if not (-1.0 * PX_MAX < ticks * tick < 1.0 * PX_MAX):
-        return 0
+        return 0 if ticks != ticks else PX_MAX if ticks > 0.0 else -PX_MAX
     whole = int(ticks) if ticks >= 0.0 else -int(-ticks)
     if whole > ticks:
         whole -= 1  # floor

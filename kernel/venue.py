@@ -17,7 +17,7 @@ from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce, cod
 from kernel.events import VENUE_SIM, emit, report
 from kernel.jit import jit, jit_call
 from kernel.tables import instrument_row, market, order
-from kernel.units import DOWN, HALF_UP, PX_MAX, QTY_MAX, mul_div
+from kernel.units import DOWN, HALF_UP, PX_MAX, QTY_MAX, fits_product, mul_div
 
 MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
 STOP_MARKET, STOP_LIMIT = code(OrderType.STOP_MARKET), code(OrderType.STOP_LIMIT)
@@ -25,6 +25,7 @@ BUY, IOC = code(Side.BUY), code(TimeInForce.IOC)
 FILLED, TRIGGERED, CANCELED = code(Kind.ORDER_FILLED), code(Kind.ORDER_TRIGGERED), code(Kind.ORDER_CANCELED)
 RESTATED = code(Kind.ORDER_RESTATED)
 ST_FILLED, ST_TRIGGERED, ST_CANCELED = code(Status.FILLED), code(Status.TRIGGERED), code(Status.CANCELED)
+OVERFLOW = code(Reason.OVERFLOW)
 NOT_FILLED_AT_ONCE, SPLIT_LEFT_NOTHING = code(Reason.NOT_FILLED_AT_ONCE), code(Reason.SPLIT_LEFT_NOTHING)
 MARKETS, STOPS, LIMITS = 0, 1, 2  # the passes over a bar, in order
 
@@ -123,6 +124,11 @@ def _meet_stop(s, bar, o):
 def fill(s, bar, o, px):
     """Fill all that is left of `o` at `px`."""
     qty = o.leaves_qty
+    if not fits_product(qty, px):
+        e = report(s, CANCELED, VENUE_SIM, o, bar.seq, bar.ts_event, bar.ts_init)
+        e.status, e.reason = ST_CANCELED, OVERFLOW
+        emit(s, e)
+        return
     e = report(s, FILLED, VENUE_SIM, o, bar.seq, bar.ts_event, bar.ts_init)
     e.qty, e.px, e.fee = qty, px, fee_of(s, qty, px)
     e.cum_qty, e.leaves_qty, e.status = o.cum_qty + qty, 0, ST_FILLED

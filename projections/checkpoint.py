@@ -1,6 +1,5 @@
 """Where a tape's read models stand, and the kernel's tables there."""
 
-import hashlib
 import zlib
 from dataclasses import dataclass, replace
 from typing import Self
@@ -11,10 +10,9 @@ import pyarrow as pa
 
 from kernel.codes import Kind
 from kernel.fold import Fold
-from kernel.state import PERSISTENT, load_state, save_state
+from kernel.state import LAYOUT, load_state, save_state
 from projections.tables import insert
 
-LAYOUT = hashlib.sha256(repr([(name, dtype.descr) for name, dtype in PERSISTENT]).encode()).hexdigest()
 BAR, RUN_ENDED, EQUITY = int(Kind.BAR), int(Kind.RUN_ENDED), int(Kind.EQUITY)
 
 

@@ -1,4 +1,4 @@
-"""Rows through `kernel.fold`, and what they did: the fill traces, refused reports, splits of positions.
+"""Rows through `kernel.fold`, and what they did: fill traces, refused reports, splits, dividends, the account.
 
 The simulated venue's events are right by construction. A report from outside may be refused, and its status words are
 the broker's: such rows are folded one at a time and what the kernel made of them is written over the copy.
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from kernel.codes import Kind, Origin, Status
-from kernel.fold import Fold
 from kernel.schema import join_rows, take_rows
 from kernel.trace import TRACE
+from projections.watch import WatchedFold
 
 FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
-FILLED, SPLIT = int(Kind.ORDER_FILLED), int(Kind.SPLIT)
+FILLED, SPLIT, DIVIDEND = int(Kind.ORDER_FILLED), int(Kind.SPLIT), int(Kind.DIVIDEND)
 ENDED = {  # where an order stands when a report took it out of the table
     int(Kind.ORDER_REJECTED): Status.REJECTED,
     int(Kind.ORDER_FILLED): Status.FILLED,
@@ -35,6 +35,17 @@ class SplitEffect(NamedTuple):
     realized: np.ndarray  # by the fractions it paid out
 
 
+class PositionChange(NamedTuple):
+    """What a split or dividend did to the positions of its instrument that it changed, by strategy number."""
+
+    row: np.ndarray  # the action: one EVENT
+    strategy: np.ndarray
+    qty: np.ndarray  # after it
+    cost: np.ndarray  # after it
+    realized: np.ndarray  # by it
+    dividends: np.ndarray  # by it
+
+
 class Folded(NamedTuple):
     """A batch after folding."""
 
@@ -42,20 +53,23 @@ class Folded(NamedTuple):
     fills: np.ndarray  # the ORDER_FILLED among them
     traces: np.ndarray  # one TRACE a fill
     splits: list[SplitEffect]
+    actions: list[PositionChange]
+    account: np.ndarray  # ACCOUNT_CHANGE records
 
 
-def fold_batch(fold: Fold, rows: np.ndarray) -> Folded:
+def fold_batch(fold: WatchedFold, rows: np.ndarray) -> Folded:
     """Fold EVENT rows in and say what they did."""
     rows = join_rows([rows])  # a copy
     kept = np.ones(len(rows), bool)
     kinds = rows["kind"]
     reported = (kinds >= FIRST_REPORT) & (kinds <= LAST_REPORT) & (rows["origin"] == Origin.EXTERNAL)
     traces, splits, start = [np.zeros(0, TRACE)], [], 0
-    for place in np.flatnonzero(reported | (kinds == SPLIT)).tolist():
+    actions: list[PositionChange] = []
+    for place in np.flatnonzero(reported | (kinds == SPLIT) | (kinds == DIVIDEND)).tolist():
         traces.append(fold.add(rows[start:place]))
         start = place + 1
-        if kinds[place] == SPLIT:
-            splits += _fold_split(fold, rows[place:start])
+        if not reported[place]:
+            splits += _fold_action(fold, rows[place:start], actions)
         else:
             trace = _fold_report(fold, rows[place:start])
             kept[place] = trace is not None
@@ -66,7 +80,7 @@ def fold_batch(fold: Fold, rows: np.ndarray) -> Folded:
     fills = rows_of(rows, FILLED)
     every = np.concatenate(traces)
     assert np.array_equal(fills["seq"], every["seq"]), "each accepted fill has one trace"
-    return Folded(rows, fills, every, splits)
+    return Folded(rows, fills, every, splits, actions, fold.take_account())
 
 
 def rows_of(rows: np.ndarray, first: int, last: int = 0) -> np.ndarray:
@@ -75,12 +89,12 @@ def rows_of(rows: np.ndarray, first: int, last: int = 0) -> np.ndarray:
     return take_rows(rows, np.flatnonzero((kinds >= first) & (kinds <= (last or first))))
 
 
-def _order(fold: Fold, order_id: int) -> np.ndarray:
+def _order(fold: WatchedFold, order_id: int) -> np.ndarray:
     orders = fold.state.orders
     return orders[orders["order_id"] == order_id][:1] if order_id > 0 else orders[:0]
 
 
-def _fold_report(fold: Fold, row: np.ndarray) -> np.ndarray | None:
+def _fold_report(fold: WatchedFold, row: np.ndarray) -> np.ndarray | None:
     """Fold one report from outside and correct the row by what it did; None when it was refused."""
     before = _order(fold, int(row["order_id"][0]))
     if len(before):
@@ -98,8 +112,9 @@ def _fold_report(fold: Fold, row: np.ndarray) -> np.ndarray | None:
     return trace
 
 
-def _fold_split(fold: Fold, row: np.ndarray) -> list[SplitEffect]:
-    """Fold a SPLIT; its effect, none when it was refused or nobody held anything."""
+def _fold_action(fold: WatchedFold, row: np.ndarray, actions: list[PositionChange]) -> list[SplitEffect]:
+    """Fold a SPLIT or DIVIDEND; adds to `actions` what it changed and returns the effect of a split, none when it was
+    refused or nobody held anything."""
     instrument = int(row["instrument"][0])
     if not 0 <= instrument < len(fold.state.markets):
         fold.add(row)
@@ -107,6 +122,11 @@ def _fold_split(fold: Fold, row: np.ndarray) -> list[SplitEffect]:
     held = fold.state.positions[instrument :: len(fold.state.markets)]
     before, factor = held.copy(), float(fold.state.markets["adjustment"][instrument])
     fold.add(row)
+    changed = np.flatnonzero(before != held)
+    if len(changed):
+        now, then = held[changed], before[changed]
+        realized, dividends = now["realized"] - then["realized"], now["dividends"] - then["dividends"]
+        actions.append(PositionChange(row, changed, now["qty"], now["cost"], realized, dividends))
     if factor == float(fold.state.markets["adjustment"][instrument]) or not before["qty"].any():
         return []
     return [

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from kernel.codes import REASON_TEXT, OrderType, Reason, Status, TimeInForce
 from kernel.errors import TapeCorrupt
-from kernel.fold import Fold
 from kernel.state import Capacity, Rules
+from projections.watch import WatchedFold
 
 ACCOUNT = "account"  # strategy 0
 BATCH = 16_384  # rows folded at once
@@ -55,13 +55,13 @@ def _table(names: dict[int, str]) -> tuple[str, ...]:
     return tuple(names.get(number, f"#{number}") for number in range(max(names, default=-1) + 1))
 
 
-def make_fold(run: RunConfig) -> Fold:
+def make_fold(run: RunConfig) -> WatchedFold:
     """A fold with the tables of the run."""
     config = run.config
     rules = {name: config["rules"][name] for name in (f.name for f in fields(Rules)) if name in config["rules"]}
     rules |= {"cash": int(config["cash"])}
     capacity = {name: value for name, value in config["capacity"].items() if name != "batch"}
-    return Fold(
+    return WatchedFold(
         Capacity(**capacity, batch=BATCH),
         Rules(**rules),
         config["limits"],

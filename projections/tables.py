@@ -21,6 +21,9 @@ READ_MODELS = (
     "equity",
     "faults",
     "anomalies",
+    "order_changes",
+    "position_changes",
+    "account_changes",
 )
 
 

@@ -165,6 +165,7 @@ class _Import:
             if sum(file.findings.total for file in self.loaded) == before:
                 break
             notes.clear()
+        notes += [note for file in self.loaded if not file.findings.total for note in file.notes]
         order = chosen.order[~known]
         skipped = np.concatenate([chosen.duplicates, chosen.order[known]])
         reports = [self._file_report(file, order, skipped) for file in self.loaded]

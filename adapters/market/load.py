@@ -13,10 +13,11 @@ from adapters.market.instruments import Registry
 from adapters.market.options import ImportOptions
 from adapters.market.prices import MISSING, Problems, px_column, qty_column
 from adapters.market.source import RawBatch, Source, stem, time_column
+from adapters.market.spans import check_daily, spans_of_rows
 from adapters.market.spool import Spool
 from adapters.market.stamps import DATE, INSTANT, NAIVE, Stamps
 from adapters.market.tape import Columns
-from adapters.market.zones import DAY, SECOND, show_time, to_local, to_utc
+from adapters.market.zones import DAY, show_time, to_local, to_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,6 +67,7 @@ class LoadedFile:
     rows: int  # in the file, empty ones too
     empty: int
     findings: Findings
+    notes: list[str] = field(default_factory=list)
 
 
 def load_file(
@@ -77,6 +79,7 @@ def load_file(
     findings = Findings(str(path))
     stamps = Stamps(str(path), options.date_format, source.time_texts)
     start, rows, empty, unread = spool.rows, 0, 0, 0
+    notes: list[str] = []
     for batch in source.batches(findings):
         rows += len(batch.lines)
         if options.skip_empty:
@@ -94,10 +97,10 @@ def load_file(
     if rows == 0 and not findings.total:
         findings.add(0, "holds no bars: there is nothing below its header")
     if not unread and spool.rows > start:  # with unreadable times the rest would only repeat the trouble
-        _finish_times(spool, start, stamps.kind, options, symbols, findings)
+        _finish_times(spool, start, stamps.kind, options, symbols, findings, notes)
     if findings.total:
         spool.truncate(start)
-    return LoadedFile(path, start, spool.rows, rows, empty, findings)
+    return LoadedFile(path, start, spool.rows, rows, empty, findings, notes)
 
 
 def _convert(
@@ -182,7 +185,13 @@ def _without_empty(batch: RawBatch) -> RawBatch:
 
 
 def _finish_times(
-    spool: Spool, start: int, kind: str, options: ImportOptions, symbols: Symbols, findings: Findings
+    spool: Spool,
+    start: int,
+    kind: str,
+    options: ImportOptions,
+    symbols: Symbols,
+    findings: Findings,
+    notes: list[str],
 ) -> None:
     """Turn stamps into ts_event and span, in place, and check that time goes forward."""
     stamp, span = spool.column("stamp", start), spool.column("span", start)
@@ -194,6 +203,8 @@ def _finish_times(
         close = options.close_ns()
         closed, _ = to_utc(days + close, options.tz)
         check_order(findings, codes, closed, lines, symbols.names, options.tz, options.sort)
+        if not findings.total:
+            check_daily(days, codes, lines, symbols.names, options.sort, findings, notes)
         stamp[:], span[:] = closed, closed - opened
         return
     if kind == NAIVE:
@@ -206,12 +217,11 @@ def _finish_times(
     check_order(findings, codes, times, lines, symbols.names, options.tz, options.sort)
     if findings.total:  # a length read off times in disorder would mislead
         return
-    length = options.span_ns() or _infer_span(times, codes, options.tz, options.sort)
-    if length is None:
-        findings.add(0, "no two bars of one day tell how long a bar is: give span, such as 1m")
-        return
-    stamp[:] = times + length if options.stamp == "open" else times
-    span[:] = length
+    lengths = spans_of_rows(
+        times, codes, lines, symbols.names, options.tz, options.sort, options.span_ns(), findings, notes
+    )
+    stamp[:] = times + lengths if options.stamp == "open" else times
+    span[:] = lengths
 
 
 def _wall(local: int) -> str:
@@ -229,21 +239,3 @@ def _days(times: np.ndarray, kind: str, tz: str) -> np.ndarray | None:
     if kind == INSTANT and not np.any(times % DAY):  # 2024-01-02T00:00Z means the date, whatever the zone
         return times
     return None
-
-
-def _infer_span(times: np.ndarray, codes: np.ndarray, tz: str, any_order: bool) -> int | None:
-    """The most common step between bars of one symbol and local day; the shorter of two equally common
-    ones."""
-    order = by_symbol(codes, times if any_order else None)
-    if order is not None:
-        times, codes = times[order], codes[order]
-    day = to_local(times, tz) // DAY
-    steps = np.diff(times)[(codes[1:] == codes[:-1]) & (day[1:] == day[:-1])]
-    steps = steps[steps > 0]
-    if not len(steps):
-        return None
-    if not np.any(steps % SECOND):
-        counts = np.bincount(steps // SECOND)
-        return int(np.argmax(counts)) * SECOND
-    values, counts = np.unique(steps, return_counts=True)
-    return int(values[np.argmax(counts)])

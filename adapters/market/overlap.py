@@ -9,6 +9,7 @@ from adapters.market.check import by_symbol
 from adapters.market.load import LoadedFile
 from adapters.market.prices import show_px
 from adapters.market.reader import bar_batches
+from adapters.market.spans import show_span
 from adapters.market.spool import Spool
 from adapters.market.tape import Columns, Manifest
 from adapters.market.zones import DAY, show_time
@@ -38,6 +39,8 @@ def select(spool: Spool, files: list[LoadedFile], rank: np.ndarray, symbols: lis
         order = _sorted(spool, rows, rank)
         again = _repeats(spool, order)
         if not len(again):
+            if _overlap_reported(spool, files, order, symbols, tz):
+                continue
             return NewBars(order, np.zeros(0, "i8"))
         earlier, later = order[again - 1], order[again]
         # a run of three and more repeats is compared neighbour by neighbour: equality carries over
@@ -46,7 +49,10 @@ def select(spool: Spool, files: list[LoadedFile], rank: np.ndarray, symbols: lis
             values = spool.column(name)
             differs |= values[earlier] != values[later]
         if not differs.any():
-            return NewBars(np.delete(order, again), later)
+            single = np.delete(order, again)
+            if _overlap_reported(spool, files, single, symbols, tz):
+                continue
+            return NewBars(single, later)
         first = int(np.flatnonzero(differs)[0])
         _report_between(spool, files, int(earlier[first]), int(later[first]), symbols, tz)
 
@@ -96,6 +102,31 @@ def _report_between(
         f"{_shown(name, int(values[earlier]))} "
         f"in {there.path}:{int(spool.column('line')[earlier])}: import only the right one",
     )
+
+
+def _overlap_reported(spool: Spool, files: list[LoadedFile], order: np.ndarray, symbols: list[str], tz: str) -> bool:
+    """Whether a bar opens before the one before it of its symbol, of another file, has closed: minutes beside days, or
+    one vendor's stamps beside another's, would trade every move twice. The later file gets the finding."""
+    if sum(file.findings.total == 0 and file.stop > file.start for file in files) < 2:
+        return False  # each file was held to this when it was read
+    codes, closed = spool.column("code")[order], spool.column("stamp")[order]
+    opened = closed - spool.column("span")[order]
+    grouped = by_symbol(codes)
+    places = np.arange(len(order)) if grouped is None else grouped
+    codes, closed, opened = codes[places], closed[places], opened[places]
+    found = np.flatnonzero((codes[1:] == codes[:-1]) & (opened[1:] < closed[:-1]))
+    if not len(found):
+        return False
+    rows = sorted(int(order[places[place]]) for place in (found[0], found[0] + 1))
+    there, here = (_file_of(files, row) for row in rows)
+    length = [show_span(int(spool.column("span")[row])) for row in rows]
+    when = show_time(int(spool.column("stamp")[rows[1]]), tz)
+    here.findings.add(
+        int(spool.column("line")[rows[1]]),
+        f"the bar of {symbols[int(codes[found[0]])]} of {length[1]} up to {when} overlaps that of {length[0]} in "
+        f"{there.path}:{int(spool.column('line')[rows[0]])}: import one of them, or each on a tape of its own",
+    )
+    return True
 
 
 def _shown(name: str, value: int) -> str:

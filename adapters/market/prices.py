@@ -38,7 +38,7 @@ def _number_in(text: str, grouped: re.Pattern[str], what: str) -> tuple[str, Dec
     if grouped.fullmatch(plain):
         plain = plain.replace(",", "")
     try:
-        value = Decimal(plain)
+        value = Decimal(plain if "_" not in plain else "")  # 1_000 is a number to Python only
     except InvalidOperation:
         raise ValueError(f"is {text!r}, which is not a number") from None
     if not value.is_finite():

@@ -154,7 +154,7 @@ def time_column(columns: "dict[str, pa.Array]") -> "pa.Array":
     if "date" in columns and "time" in columns:
         date, time = columns["date"].cast(pa.string()), columns["time"].cast(pa.string())
         if pa.types.is_time(columns["time"].type):
-            time = pc.utf8_slice_codeunits(time, 0, 8)
+            time = pc.replace_substring_regex(time, r"\.0+$", "")
         return pc.binary_join_element_wise(pc.utf8_trim_whitespace(date), pc.utf8_trim_whitespace(time), " ")
     return next(columns[field] for field in ("datetime", "date", "time") if field in columns)
 

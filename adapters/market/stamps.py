@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DATE, NAIVE, INSTANT = "date", "naive", "instant"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (wall time)
+_LAST = 280 * 365 * DAY  # ns from 1970, either way
 _CLOCK = r"(?P<clock>[ T]?\d{1,2}:\d\d(:\d\d)?)?"
 _DAY_MONTH = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2\d{4}\b")
 # pattern of the first value -> (strptime format of the day part, rest)
@@ -50,7 +51,10 @@ class Stamps:
 
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             return self._text(column)
-        values, self.kind = _typed(column, self.path)
+        try:
+            values, self.kind = _typed(column, self.path)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise ImportRefused(f"{self.path}: its time column holds what is no time: {error}") from None
         return _with_missing(values, column)
 
     def _text(self, column: "pa.Array") -> tuple[np.ndarray, Problems]:
@@ -146,7 +150,7 @@ def _clock_format(clock: str) -> str:
 def _iso_date(column: "pa.Array") -> np.ndarray:
     import pyarrow as pa
 
-    return column.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False).astype("i8") * DAY
+    return _within(column.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False).astype("i8"), DAY)
 
 
 def _iso(column: "pa.Array", tz: str | None) -> np.ndarray:
@@ -186,7 +190,7 @@ def epoch_ns(values: np.ndarray, factor: int) -> np.ndarray:
     low = _UNITS[place - 1][0] if place else 0
     if len(values) and (values.min() < low or values.max() >= _UNITS[place][0]):
         raise ValueError("epoch times of several units")
-    return values * factor
+    return _within(values, factor)
 
 
 def _by_strptime(column: "pa.Array", form: str) -> np.ndarray:
@@ -200,15 +204,24 @@ def _by_strptime(column: "pa.Array", form: str) -> np.ndarray:
         # Arrow rolls 31 April over into May; a real date comes back the same
         day = re.search(r"%d", form)
         if day is None or not _may_roll(parsed, column, form):
-            return parsed.cast(pa.int64()).to_numpy(zero_copy_only=False) * SECOND
+            return _within(parsed.cast(pa.int64()).to_numpy(zero_copy_only=False), SECOND)
     known: dict[str, int] = {}
     for text in column.to_pylist():
         if text not in known:
             moment = datetime.strptime(text.strip(), form)  # noqa: DTZ007 (wall time)
             if moment.tzinfo is not None:
                 moment = moment.astimezone(UTC).replace(tzinfo=None)
-            known[text] = round((moment - _EPOCH).total_seconds()) * SECOND
-    return np.array([known[text] for text in column.to_pylist()], "i8")
+            since = moment - _EPOCH
+            known[text] = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000
+    return _within([known[text] for text in column.to_pylist()], 1)
+
+
+def _within(values: np.ndarray | list[int], unit: int) -> np.ndarray:
+    """`values` times `unit` in ns. Raises ValueError for a time beyond what int64 ns hold, such as of year 24 or 9999,
+    which would come out as another year."""
+    if len(values) and (int(np.min(values)) * unit <= -_LAST or int(np.max(values)) * unit >= _LAST):
+        raise ValueError("a time beyond the years 1700 to 2250")
+    return np.asarray(values, "i8") * unit
 
 
 def _may_roll(parsed: "pa.Array", column: "pa.Array", form: str) -> bool:
@@ -233,9 +246,8 @@ def _typed(column: "pa.Array", path: str) -> tuple[np.ndarray, str]:
 
     kind = column.type
     if pa.types.is_date(kind):
-        return column.cast(pa.date32()).cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False).astype(
-            "i8"
-        ) * DAY, DATE
+        days = column.cast(pa.date32()).cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False)
+        return _within(days.astype("i8"), DAY), DATE
     if pa.types.is_timestamp(kind):
         ns = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64()).fill_null(0)
         return ns.to_numpy(zero_copy_only=False), INSTANT if kind.tz else NAIVE

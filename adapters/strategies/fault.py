@@ -1,7 +1,10 @@
 """Say where a strategy failed: its last call again, in Python, on copies of what it saw."""
 
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +12,7 @@ from adapters.strategies.load import Loaded
 from kernel import jit
 from kernel.codes import Reason
 from kernel.engine import Engine
+from kernel.signals import Signal
 from kernel.state import HOOK_BAR, INTENTS
 from kernel.strategy import Definition
 
@@ -29,21 +33,45 @@ def _explain(engine: Engine, number: int, loaded: Loaded) -> str:
         return f"{head}: {Reason.TOO_MANY_SIGNALS.name}: it placed more than {INTENTS} signals in one call"
     memory = engine.memory_of(number)[instrument : instrument + 1].copy()[0]
     frame.ctx.count = 0
+    of_bar = int(frame.hook) == HOOK_BAR
+    hook = definition.on_bar if of_bar else definition.on_fill
+    line, answer = 0, None
     try:
-        with np.errstate(divide="raise", invalid="raise", over="ignore"):  # numpy's numbers would only warn
-            if int(frame.hook) == HOOK_BAR:
-                definition.on_bar(memory, frame.bar, frame.ctx)
-            elif definition.on_fill is not None:
-                definition.on_fill(memory, frame.fill, frame.ctx)
+        if hook is not None:
+            with np.errstate(all="ignore"):  # as in a run
+                line, answer = _answer(hook, memory, frame.bar if of_bar else frame.fill, frame.ctx)
     except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
         return head + _placed(definition, error)
+    if answer is not None and not isinstance(answer, Signal):
+        why = f"returned {answer!r}: a hook returns one signal, HOLD or None"
+        return f"{head}: {definition.where(line)}: {definition.owner.__name__}.{hook.__name__} {why}"  # type: ignore[union-attr]
     mine = [error for error in getattr(jit, "FAILURES", []) if _lines(definition, error)]
     if mine:
         return head + _placed(definition, mine[-1])
-    return (
-        f"{head}: {definition.where()}: an exception that the memory changed by then does not show again: "
-        "run the same with ONETAPE_JIT=0 to see its line"
-    )
+    again = ": run the same with ONETAPE_JIT=0 to see its line" if jit.COMPILED else ""
+    return f"{head}: {definition.where()}: an exception that the memory changed by then does not show again{again}"
+
+
+def _answer(hook: Callable, *args: Any) -> tuple[int, Any]:
+    """What a hook returns, and from which line."""
+    line = 0
+
+    def inside(frame: FrameType, event: str, value: Any) -> Any:
+        nonlocal line
+        if event == "return":
+            line = frame.f_lineno
+        return inside
+
+    def calls(frame: FrameType, event: str, value: Any) -> Any:
+        return inside if frame.f_code is hook.__code__ else None
+
+    before = sys.gettrace()
+    sys.settrace(calls)
+    try:
+        answer = hook(*args)
+    finally:
+        sys.settrace(before)
+    return line, answer
 
 
 def _lines(definition: Definition, error: BaseException) -> list[traceback.FrameSummary]:

@@ -77,6 +77,13 @@ class _Chunks:
             self._close(self._number, self._open.hexdigest())
             self._number = -1
 
+    def copy(self) -> "_Chunks":
+        """Another one that goes on from here by itself."""
+        found = _Chunks()
+        found.done, found._over_all = list(self.done), self._over_all.copy()
+        found._number, found._open = self._number, self._open.copy()
+        return found
+
     @property
     def number(self) -> int:
         """Of the chunk that is being filled."""
@@ -94,6 +101,12 @@ class TapeDigest:
 
     def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
         self._chunks = _Chunks(chunks)
+
+    def copy(self) -> "TapeDigest":
+        """Another one that goes on from here by itself."""
+        found = TapeDigest()
+        found._chunks = self._chunks.copy()
+        return found
 
     @property
     def chunks(self) -> list[Chunk]:

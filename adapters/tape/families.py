@@ -60,11 +60,3 @@ def to_table(family: Family, rows: np.ndarray) -> Any:
 
     arrays = [pa.array(np.ascontiguousarray(rows[name])) for name in columns_of(family)]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(family))
-
-
-def from_batch(family: Family, batch: Any) -> np.ndarray:
-    """A pyarrow batch or table of `family` as EVENT rows."""
-    rows = np.zeros(batch.num_rows, EVENT)
-    for name in columns_of(family):
-        rows[name] = batch.column(name).to_numpy(zero_copy_only=False)
-    return rows

@@ -1,7 +1,7 @@
 """One frame: a header that vouches for itself and its body, the body, and the length once more at the end.
 
     header   144 bytes, little endian, see HEADER; CRC32C over all before it
-    body     EVENTS: one Arrow record batch (IPC message); REF: canonical JSON; MARK: empty
+    body     EVENTS: one Arrow record batch (IPC message); REF: canonical JSON
     trailer  8 bytes: length of header + body + trailer
 
 A row is the kernel's own 128-byte record in one fixed_size_binary column, so neither writing nor reading converts
@@ -23,8 +23,8 @@ from kernel.schema import HEADER as EVENT_HEADER
 
 MAGIC = b"ONETAPE\x01"
 VERSION = 1
-EVENTS, REF, MARK = 1, 2, 3  # kinds of frame
-HEADER = struct.Struct("<8sHHIQQqqQQq32s32sI")
+EVENTS, REF = 1, 2  # kinds of frame
+HEADER = struct.Struct("<8sHHIQQqqQQQ32s32sI")
 HEADER_BYTES = HEADER.size + 4
 TRAILER = struct.Struct("<Q")
 ZERO = bytes(32)
@@ -41,7 +41,7 @@ SCHEMA_ID = _schema_id()
 
 @dataclass(frozen=True)
 class Header:
-    """What a frame says about itself. `durable_seq`: the last seq known to be on disk when it was written."""
+    """What a frame says about itself. `durable`: number of the last frame known to be on disk when it was written."""
 
     kind: int
     schema: int
@@ -51,7 +51,7 @@ class Header:
     last_seq: int
     rows: int
     body_length: int
-    durable_seq: int
+    durable: int
     previous: bytes
     tape_digest: bytes  # after this frame
     body_crc: int
@@ -69,7 +69,7 @@ def pack_header(
     seqs: tuple[int, int],
     rows: int,
     body: bytes,
-    durable_seq: int,
+    durable: int,
     previous: bytes,
     tape_digest: bytes,
 ) -> bytes:
@@ -83,7 +83,7 @@ def pack_header(
         *seqs,
         rows,
         len(body),
-        durable_seq,
+        durable,
         previous,
         tape_digest,
         google_crc32c.value(body),
@@ -149,6 +149,11 @@ def unpack_events(body: bytes | memoryview) -> tuple[np.ndarray, dict[int, str]]
     """(rows, notes) of an EVENTS body; the rows are a read-only view of it."""
     import pyarrow as pa
 
+    count, rest = divmod(len(body) - len(_message_head(1)), EVENT_BYTES)
+    if count > 0 and rest == 0:  # without notes, as most are: no need to ask Arrow
+        head = _message_head(count)
+        if body[: len(head)] == head:
+            return np.frombuffer(body, EVENT, count, len(head)), {}
     buffer = pa.py_buffer(body)
     plain, noted = _schemas()
     try:

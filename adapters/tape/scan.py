@@ -1,16 +1,21 @@
-"""Walk a tape's segments frame by frame and say where it ends, and whether that end is clean, torn or damaged."""
+"""Walk the segments of a growing tape frame by frame and say where it ends: clean, torn, or damaged.
 
-from collections.abc import Iterator
+A tape that a crash cut short ends in a *torn* write: bytes nobody was promised. Anything else that is not whole is
+*damage*, and the difference is told by promises, not by guesses: a place is damaged when the watermark lies behind it,
+when a later frame says that it was durable, or when a later segment was begun, which a writer does only once all before
+it is on disk.
+"""
+
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from adapters.tape.digest import TapeDigest
 from adapters.tape.frame import (
     EVENTS,
     HEADER_BYTES,
     MAGIC,
-    REF,
     TRAILER,
     ZERO,
     Header,
@@ -18,9 +23,11 @@ from adapters.tape.frame import (
     unpack_events,
     unpack_header,
 )
+from adapters.tape.watermark import NAME, Watermark
 from kernel.errors import TapeCorrupt
 
 SUFFIX = ".segment"
+WINDOW = 1 << 20
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
 
@@ -29,144 +36,239 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"{number:08d}{SUFFIX}"
 
 
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{SUFFIX}"))
+def segment_paths(folder: Path) -> list[Path]:
+    """The segments that are still frames, oldest first."""
+    return sorted(folder.glob("[0-9]" * 8 + SUFFIX))
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What the next frame must follow: the last one's number, header hash and seq."""
+
+    number: int = 0
+    sha: bytes = ZERO
+    seq: int = 0
+
+    @classmethod
+    def of(cls, header: Header) -> "Anchor":
+        return cls(header.number, header.sha, header.last_seq)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A frame and where it starts. `body` is empty for frames before the scan's `from_seq`."""
+    """A whole frame and where it starts. `body` is empty when the walk was told to pass over its rows."""
 
     header: Header
-    segment: Path
+    path: Path
     offset: int
-    body: bytes
+    body: memoryview
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.header.length
+
+
+class Walk:
+    """Iterate over the whole frames of one segment from `offset` on; then `offset` and `anchor` say where it stopped.
+
+    Stops at the first place that is no whole frame, or at `limit`. Frames whose rows end before `from_seq` are passed
+    over. Raises TapeCorrupt where a whole frame does not follow the one before it.
+    """
+
+    def __init__(self, path: Path, anchor: Anchor, offset: int = 0, limit: int | None = None, from_seq: int = 0):
+        self.path, self.anchor, self.offset = path, anchor, offset
+        self._limit, self._from_seq = limit, from_seq
+        self._window, self._start = memoryview(b""), 0
+
+    def __iter__(self) -> Iterator[Place]:
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            while self._limit is None or self.offset < self._limit:
+                place = self._next(descriptor)
+                if place is None:
+                    return
+                self.anchor, self.offset = Anchor.of(place.header), place.end
+                yield place
+        finally:
+            os.close(descriptor)
+
+    def _next(self, descriptor: int) -> Place | None:
+        header = unpack_header(self._read(descriptor, self.offset, HEADER_BYTES))
+        if header is None:
+            return None
+        if header.number != self.anchor.number + 1 or header.previous != self.anchor.sha:
+            raise damaged(
+                self.path,
+                self.offset,
+                self.anchor,
+                f"frame {header.number} is here and does not follow frame {self.anchor.number}: a segment or frame was "
+                "taken away, doubled, exchanged or put back to what it was",
+            )
+        if header.last_seq < self._from_seq:
+            end = self._read(descriptor, self.offset + header.length - TRAILER.size, TRAILER.size)
+            return (
+                Place(header, self.path, self.offset, memoryview(b"")) if end == TRAILER.pack(header.length) else None
+            )
+        raw = self._read(descriptor, self.offset, header.length)
+        if not body_is_whole(header, raw):
+            return None
+        return Place(header, self.path, self.offset, raw[HEADER_BYTES : -TRAILER.size])
+
+    def _read(self, descriptor: int, offset: int, length: int) -> memoryview:
+        """Bytes of the file, fewer at its end; one call to the system a window."""
+        start = offset - self._start
+        if start < 0 or start + length > len(self._window):
+            self._window, self._start, start = memoryview(os.pread(descriptor, max(WINDOW, length), offset)), offset, 0
+        return self._window[start : start + length]
+
+
+def damaged(path: Path, offset: int, anchor: Anchor, why: str) -> TapeCorrupt:
+    """The error that names a damaged place: file, byte, frame, seq, what can still be read, how to mend it."""
+    readable = f"seq 1 to {anchor.seq} can still be read" if anchor.seq else "nothing before it can be read"
+    error = TapeCorrupt(
+        f"{path} at byte {offset}: frame {anchor.number + 1} (seq {anchor.seq + 1} on) is damaged: {why}; {readable} "
+        "(`onetape tape show`); restore the tape from a copy, or see `onetape tape repair`"
+    )
+    error.segment, error.offset, error.seq = path.name, offset, anchor.seq + 1
+    return error
 
 
 @dataclass(frozen=True)
-class End:
-    """Where a tape ends: the last frame, where the next goes, and bytes of a torn write that follow, if any."""
+class Found:
+    """Where a growing tape ends. `segment` 0: there is none. `torn`: bytes of a write that was cut short and follows.
+    `cut`: the file ends with its last frame, so its writer ended in good order."""
 
-    last: Header | None
-    segment: Path | None
+    anchor: Anchor
+    segment: int
     offset: int
     torn: int
+    cut: bool
+    digest: TapeDigest
+    rows: int
 
 
-class Scan:
-    """Iterate over the frames of `folder` from the first; afterwards `end` says where the tape stops.
+def examine(
+    folder: Path,
+    watermark: Watermark,
+    start: "Start",
+    seen: Callable[[Place], None] = lambda place: None,
+    being_written: bool = False,
+) -> Found:
+    """Read every frame after `start` and tell how the tape ends; `seen` hears of each. Nothing is changed.
 
-    Frames that end before `from_seq` are passed over without reading their bodies. Raises TapeCorrupt when a frame that
-    must be whole is not: one that a later frame stands upon.
+    While it is `being_written`, only what lies before the watermark is looked at. Raises TapeCorrupt naming the first
+    damaged place.
     """
+    paths = [path for path in segment_paths(folder) if int(path.stem) > start.segment]
+    anchor, epoch, digest, rows = start.anchor, 0, start.digest, start.rows
+    where = (start.segment, 0, 0, True)
+    _check_mark(folder, watermark, anchor)
+    for place, path in enumerate(paths):
+        if path != segment_path(folder, start.segment + 1 + place):
+            raise damaged(path, 0, anchor, f"segment {start.segment + 1 + place} is missing")
+        last = being_written and int(path.stem) == watermark.segment
+        walk = Walk(path, anchor, limit=watermark.offset if last else None)
+        for frame in walk:
+            epoch, rows = check_frame(frame, epoch, digest, rows)
+            _check_mark(folder, watermark, Anchor.of(frame.header))
+            seen(frame)
+        anchor = walk.anchor
+        if last:
+            where = (int(path.stem), walk.offset, 0, False)
+            break
+        rest = written_rest(path, walk.offset)
+        later = next((other for other in paths[place + 1 :] if is_written(other)), None)
+        if later and rest:
+            raise damaged(path, walk.offset, anchor, f"{later.name} was begun after it")
+        if not later:
+            _check_end(path, walk, rest, watermark)
+            where = (int(path.stem), walk.offset, len(rest), path.stat().st_size == walk.offset)
+            break
+    if watermark.number > anchor.number:
+        path = paths[-1] if paths else folder
+        raise damaged(path, where[1], anchor, f"the tape held {watermark.seq:,} events in {watermark.number:,} frames")
+    if epoch > watermark.epoch:
+        raise TapeCorrupt(
+            f"{folder / NAME} is of writer {watermark.epoch}, the last frame of writer {epoch}: the watermark was put "
+            "back to what it was; see `onetape tape repair`"
+        )
+    return Found(anchor, *where, digest=digest, rows=rows)
 
-    def __init__(self, folder: Path, from_seq: int = 0) -> None:
-        self.folder, self._from_seq = folder, from_seq
-        self.end = End(None, None, 0, 0)
-        self._last: Header | None = None
-        self._at = 0
 
-    def __iter__(self) -> Iterator[Place]:
-        files = segments(self.folder)
-        for place, path in enumerate(files):
-            if path != segment_path(self.folder, place + 1):
-                raise TapeCorrupt(f"{self.folder}: segment {place + 1} is missing, {path.name} is there")
-            self._at, again = 0, True
-            while again:
-                with path.open("rb") as file:
-                    yield from self._frames_of(path, file)
-                    rest = written_rest(file)
-                goes_on = any(map(segment_is_written, files[place + 1 :]))
-                if not goes_on and not self._later_frame(rest + bytes(HEADER_BYTES)):
-                    self.end = End(self._last, path, self._at, len(rest))
-                    return
-                again = self._is_whole_now(path)
-                if rest and not again:
-                    raise self._damaged(path, self._at)
-
-    def _is_whole_now(self, path: Path) -> bool:
-        """Whether a writer finished the frame at `_at` since it was looked at: what follows may be seen before it."""
-        with path.open("rb") as file:
-            file.seek(self._at)
-            head = file.read(HEADER_BYTES)
-            header = unpack_header(head)
-            return header is not None and body_is_whole(
-                header, memoryview(head + file.read(header.length - HEADER_BYTES))
-            )
-
-    def _frames_of(self, path: Path, file: BinaryIO) -> Iterator[Place]:
-        """Whole frames in a row; leaves `file` and `_at` where the first that is not one would start."""
-        file.seek(self._at)
-        while True:
-            head = file.read(HEADER_BYTES)
-            header = unpack_header(head)
-            if header is None:
-                break
-            self._check_chain(path, self._at, header)
-            if header.last_seq < self._from_seq:
-                file.seek(self._at + header.length - TRAILER.size)
-                body, whole = b"", file.read(TRAILER.size) == TRAILER.pack(header.length)
-            else:
-                raw = head + file.read(header.length - HEADER_BYTES)
-                body, whole = raw[HEADER_BYTES : -TRAILER.size], body_is_whole(header, memoryview(raw))
-            if not whole:
-                break
-            self._last = header
-            yield Place(header, path, self._at, body)
-            self._at += header.length
-        file.seek(self._at)
-
-    def _check_chain(self, path: Path, offset: int, header: Header) -> None:
-        previous, number = (self._last.sha, self._last.number) if self._last else (ZERO, 0)
-        if header.number != number + 1 or header.previous != previous:
-            raise TapeCorrupt(
-                f"{path} at byte {offset}: frame {header.number} does not follow frame {number}: "
-                "the chain is broken, restore the tape from a copy"
-            )
-
-    def _damaged(self, path: Path, offset: int) -> TapeCorrupt:
-        return TapeCorrupt(
-            f"{path} at byte {offset}: a damaged frame, and a whole one after it: restore the tape from a copy"
+def _check_mark(folder: Path, watermark: Watermark, anchor: Anchor) -> None:
+    """Raise TapeCorrupt when the watermark names the frame of `anchor` and means another one."""
+    if watermark.number == anchor.number and watermark.sha != anchor.sha:
+        raise TapeCorrupt(
+            f"{folder / NAME} is of another tape: its frame {watermark.number} is not the one here; restore it from a "
+            "copy, or see `onetape tape repair`"
         )
 
-    def _later_frame(self, rest: bytes) -> bool:
-        """Whether a frame after the damaged one vouches for itself: it was written on top of what is now damaged."""
-        at = rest.find(MAGIC, 1)
-        while at >= 0:
-            header = unpack_header(rest[at : at + HEADER_BYTES])
-            if header is not None and header.number > (self._last.number if self._last else 0) + 1:
-                return True
-            at = rest.find(MAGIC, at + 1)
-        return False
+
+def check_frame(place: Place, epoch: int, digest: TapeDigest, rows: int) -> tuple[int, int]:
+    """Hash a frame; (its epoch, rows so far). Raises TapeCorrupt when it is not what its header says."""
+    before = Anchor(place.header.number - 1, b"", place.header.first_seq - 1)
+    if place.header.kind == EVENTS:
+        found, notes = unpack_events(place.body)
+        first, last = (int(found["seq"][0]), int(found["seq"][-1])) if len(found) else (0, 0)
+        if (first, last, len(found)) != (place.header.first_seq, place.header.last_seq, place.header.rows):
+            raise damaged(place.path, place.offset, before, "its rows are not those its header speaks of")
+        digest.add(found, notes)
+        rows += len(found)
+    else:
+        digest.add_ref(bytes(place.body))
+    if digest.digest() != place.header.tape_digest:
+        raise damaged(place.path, place.offset, before, "its tape digest is not that of the rows")
+    if place.header.epoch < epoch:
+        raise damaged(place.path, place.offset, before, f"writer {place.header.epoch} wrote after writer {epoch}")
+    return place.header.epoch, rows
 
 
-def check_digests(scan: Scan) -> tuple[TapeDigest, int]:
-    """(tape digest, rows) of all frames; raises TapeCorrupt at the first whose own digest is another."""
-    digest, rows_total = TapeDigest(), 0
-    for place in scan:
-        if place.header.kind == EVENTS:
-            rows, notes = unpack_events(place.body)
-            digest.add(rows, notes)
-            rows_total += len(rows)
-        elif place.header.kind == REF:
-            digest.add_ref(place.body)
-        if digest.digest() != place.header.tape_digest:
-            raise TapeCorrupt(f"{place.segment}: frame {place.header.number} and its tape digest do not agree")
-    return digest, rows_total
+def _check_end(path: Path, walk: Walk, rest: bytes, watermark: Watermark) -> None:
+    """Raise TapeCorrupt when what follows the last whole frame was promised to be there."""
+    if watermark.number > walk.anchor.number:
+        following = segment_path(path.parent, int(path.stem) + 1)
+        if not rest and watermark.segment > int(path.stem) + (watermark.offset == 0):
+            raise damaged(following, 0, walk.anchor, f"segment {int(following.stem)} is missing, or holds nothing")
+        raise damaged(path, walk.offset, walk.anchor, f"it was on disk: the watermark is at frame {watermark.number}")
+    at = rest.find(MAGIC)
+    while at >= 0:
+        header = unpack_header(rest[at : at + HEADER_BYTES])
+        if header is not None and header.durable > walk.anchor.number:
+            raise damaged(
+                path, walk.offset, walk.anchor, f"it was on disk when frame {header.number} was written after it"
+            )
+        at = rest.find(MAGIC, at + 1)
 
 
-def segment_is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Whether a segment holds anything; one that was only reserved is all zeros."""
     with path.open("rb") as file:
         return any(part != ZEROS[: len(part)] for part in iter(lambda: file.read(CHUNK), b""))
 
 
-def written_rest(file: BinaryIO) -> bytes:
-    """What follows in `file`, without the zeros of reserved space at its end; memory only for what is there."""
-    held, zeros = b"", 0
-    for part in iter(lambda: file.read(CHUNK), b""):
-        if part == ZEROS[: len(part)]:
-            zeros += len(part)
-        else:
-            held, zeros = held + bytes(zeros) + part, 0
-    return held.rstrip(b"\0")
+def written_rest(path: Path, offset: int) -> bytes:
+    """What follows byte `offset`, without the zeros of reserved space at its end; memory only for what is there."""
+    held, zeros = bytearray(), 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        for part in iter(lambda: file.read(CHUNK), b""):
+            if part == ZEROS[: len(part)]:
+                zeros += len(part)
+            else:
+                held += bytes(zeros) + part
+                zeros = 0
+    return bytes(held.rstrip(b"\0"))
+
+
+@dataclass(frozen=True)
+class Start:
+    """What lies before the segments that are still frames: the sealed ones."""
+
+    segment: int
+    anchor: Anchor
+    digest: TapeDigest
+    rows: int
+
+
+def from_nothing() -> Start:
+    return Start(0, Anchor(), TapeDigest(), 0)

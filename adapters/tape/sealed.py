@@ -6,22 +6,23 @@ and sealed later, and read back before the frames go. `verify` recomputes both d
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from adapters.files import canonical_json, sha256_file, sync_file, sync_folder, write_whole
+from adapters.files import canonical_json, sha256_file, sync_file, write_whole
 from adapters.tape.digest import DecisionDigest, TapeDigest, notes_within
-from adapters.tape.families import CODES, arrow_schema, columns_of, from_batch, split_rows, to_table
-from adapters.tape.frame import EVENTS, REF, unpack_events
-from adapters.tape.scan import Scan, segments
+from adapters.tape.families import CODES, arrow_schema, columns_of, split_rows, to_table
+from adapters.tape.frame import SCHEMA_ID
+from adapters.tape.layouts import Layout, layout_of
 from kernel.errors import TapeCorrupt
-from kernel.schema import FAMILIES, Family, join_rows, take_rows
+from kernel.schema import Family, join_rows, take_rows
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+HALF = MANIFEST + ".tmp"  # of a process that was killed while it wrote one
 NOTES = "notes.parquet"
 ROW_GROUP = 65_536
 BATCH = 32_768
@@ -71,13 +72,13 @@ class SealedWriter:
     """Write a sealed tape row by row. Memory does not grow with the run.
 
     `with SealedWriter(folder) as tape: tape.add(rows, notes) ...; tape.finish(about)`. Without `finish` the folder has
-    no manifest and is no tape.
+    no manifest and is no tape. `before` is the digest of the tape whose next rows these are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: TapeDigest | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.rows, self.last_seq = folder, 0, 0
-        self.tape_digest, self.decision_digest = TapeDigest(), DecisionDigest()
+        self.tape_digest, self.decision_digest = before or TapeDigest(), DecisionDigest()
         self._files: dict[str, _FamilyFile] = {}
         self._notes: dict[int, str] = {}
         self._refs: list[dict[str, Any]] = []
@@ -119,6 +120,7 @@ class SealedWriter:
             sync_file(self.folder / name)
         manifest = {
             "format": FORMAT,
+            "schema": SCHEMA_ID,
             "rows": self.rows,
             "last_seq": self.last_seq,
             "refs": self._refs,
@@ -127,27 +129,8 @@ class SealedWriter:
             "files": {name: _fingerprint(self.folder / name) for name in sorted(names)},
             **about,
         }
-        write_whole(self.folder / MANIFEST, _manifest_bytes(manifest))
+        write_manifest(self.folder, manifest)
         return manifest
-
-
-def seal(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Turn the frames of `folder` into a sealed tape and drop them. Returns the manifest. Raises TapeCorrupt."""
-    scan = Scan(folder)
-    with SealedWriter(folder) as tape:
-        for place in scan:
-            if place.header.kind == REF:
-                tape.add_ref(place.body)
-            elif place.header.kind == EVENTS:
-                tape.add(*unpack_events(place.body))
-        if scan.end.last is None or scan.end.torn or scan.end.last.tape_digest != tape.tape_digest.digest():
-            raise TapeCorrupt(f"{folder}: the frames are not whole, so they stay as they are")
-        manifest = tape.finish(about)
-        check_rows(folder, manifest)  # before the frames go
-    for path in [*segments(folder), folder / "writer.lock"]:
-        path.unlink(missing_ok=True)
-    sync_folder(folder)
-    return manifest
 
 
 def _manifest_bytes(manifest: dict[str, Any]) -> bytes:
@@ -155,6 +138,23 @@ def _manifest_bytes(manifest: dict[str, Any]) -> bytes:
     stated = hashlib.sha256(canonical_json(manifest)).hexdigest()
     text = json.dumps({**manifest, "manifest_digest": stated}, indent=1, sort_keys=True, ensure_ascii=False)
     return text.encode() + b"\n"
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write manifest.json, or replace it in one step."""
+    write_whole(folder / MANIFEST, _manifest_bytes(manifest))
+
+
+def retired_rows(manifest: dict[str, Any]) -> int:
+    """How many of the rows were retired: their files are gone, and the manifest says what they were."""
+    return sum(int(tombstone["rows"]) for tombstone in manifest.get("retired", {}).values())
+
+
+def count_rows(folder: Path, manifest: dict[str, Any]) -> int:
+    """Rows in the files of a sealed tape, by what the files say of themselves."""
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(folder / name).num_rows for name in manifest["files"] if name != NOTES)
 
 
 def _write_notes(folder: Path, notes: dict[int, str]) -> None:
@@ -170,40 +170,58 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
-def check_rows(folder: Path, manifest: dict[str, Any]) -> DecisionDigest:
-    """Recompute the tape digest of sealed rows; raises TapeCorrupt when it is not the manifest's."""
-    tape, decisions = TapeDigest(), DecisionDigest()
-    seen = 0
-    refs = [(int(ref["after_row"]), canonical_json(ref["ref"])) for ref in manifest["refs"]]
-    for rows, notes in read_sealed(folder):
-        start = 0
-        while refs and refs[0][0] <= seen + len(rows):
-            cut = refs[0][0] - seen
-            tape.add(rows[start:cut], notes_within(rows[start:cut], notes))
-            tape.add_ref(refs.pop(0)[1])
-            start = cut
-        tape.add(rows[start:], notes_within(rows[start:], notes))
-        decisions.add(rows)
-        seen += len(rows)
-    for _, body in refs:
-        tape.add_ref(body)
-    if tape.hex() != manifest["tape_digest"] or seen != manifest["rows"]:
+def check_rows(folder: Path, manifest: dict[str, Any], before: TapeDigest | None = None) -> DecisionDigest:
+    """Recompute the tape digest of sealed rows that follow `before`. Raises TapeCorrupt when the manifest differs.
+
+    Where rows were retired the digest cannot be recomputed: what is left is counted, and `check_files` vouches for it.
+    """
+    tape, decisions = (before or TapeDigest()).copy(), DecisionDigest()
+    seen, gone = hash_rows(folder, manifest, tape, seen=decisions.add), retired_rows(manifest)
+    if (tape.hex() != manifest["tape_digest"] and not gone) or seen + gone != manifest["rows"]:
         raise TapeCorrupt(f"{folder}: the sealed rows have tape digest {tape.hex()}, not {manifest['tape_digest']}")
     return decisions
 
 
-def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
-    """(rows, notes) in seq order from `from_seq` on, in batches; memory stays flat."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def hash_rows(
+    folder: Path,
+    manifest: dict[str, Any],
+    tape: TapeDigest,
+    from_seq: int = 0,
+    seen: Callable[[np.ndarray], None] = lambda rows: None,
+) -> int:
+    """Add the rows with seq >= from_seq, their notes and the references among them to `tape`; returns how many rows."""
+    refs = [(int(ref["after_row"]), canonical_json(ref["ref"])) for ref in manifest["refs"]]
+    done = added = last = 0
+    for rows, notes in read_sealed(folder):  # from the first row on, since references are placed by count
+        first = start = int(np.searchsorted(rows["seq"], from_seq))
+        while refs and refs[0][0] <= done + len(rows):
+            after, body = refs.pop(0)
+            cut = after - done
+            if (int(rows["seq"][cut - 1]) if cut else last) >= from_seq:
+                tape.add(rows[start:cut], notes_within(rows[start:cut], notes))
+                tape.add_ref(body)
+                start = cut
+        tape.add(rows[start:], notes_within(rows[start:], notes))
+        seen(rows[first:])
+        done, added, last = done + len(rows), added + len(rows) - first, int(rows["seq"][-1])
+    for _, body in refs if done == 0 else ():
+        tape.add_ref(body)
+    return added
 
+
+def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, dict[int, str]]]:
+    """(rows, notes) in seq order from `from_seq` on, in batches; memory stays flat. Rows are as they were written:
+    those of an older release have its layout."""
+    import pyarrow as pa
+
+    manifest = read_manifest(folder)
+    layout = layout_of(int(manifest["schema"]))
     try:
-        table = pq.read_table(folder / NOTES)
-        notes = dict(zip(table.column("seq").to_pylist(), table.column("note").to_pylist(), strict=True))
+        notes = read_all_notes(folder)
         streams = [
-            _family_rows(folder / file_of(family), family, from_seq)
-            for family in FAMILIES
-            if (folder / file_of(family)).exists()
+            _family_rows(folder / f"{family}.parquet", layout, family, from_seq)
+            for family in layout.families
+            if f"{family}.parquet" in manifest["files"]
         ]
         for rows in _merge(streams):
             part = rows[np.searchsorted(rows["seq"], from_seq) :]
@@ -213,12 +231,20 @@ def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, d
         raise TapeCorrupt(f"{folder} cannot be read ({error}): run `onetape verify`") from error
 
 
-def _family_rows(path: Path, family: Family, from_seq: int) -> Iterator[np.ndarray]:
+def read_all_notes(folder: Path) -> dict[int, str]:
+    """The notes of a sealed tape by seq."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder / NOTES)
+    return dict(zip(table.column("seq").to_pylist(), table.column("note").to_pylist(), strict=True))
+
+
+def _family_rows(path: Path, layout: Layout, family: str, from_seq: int) -> Iterator[np.ndarray]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as file:
-        for batch in file.iter_batches(BATCH, columns=list(columns_of(family)), use_threads=False):
-            rows = from_batch(family, batch)
+        for batch in file.iter_batches(BATCH, columns=list(layout.columns(family)), use_threads=False):
+            rows = layout.rows(family, batch)
             if len(rows) and rows["seq"][-1] >= from_seq:
                 yield rows
 
@@ -266,15 +292,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def check_files(folder: Path, manifest: dict[str, Any]) -> None:
     """Compare every file of a sealed tape with its manifest; raises TapeCorrupt naming the first that differs."""
-    listed = manifest["files"]
-    for name, wanted in listed.items():
+    listed, retired = manifest["files"], manifest.get("retired", {})
+    leftovers = {name: retired[name] for name in retired if (folder / name).exists()}  # of a `retire` that was killed
+    for name, wanted in [*listed.items(), *leftovers.items()]:
         if not (folder / name).is_file():
             raise TapeCorrupt(f"{folder / name} is missing")
         found = _fingerprint(folder / name)
-        if found != wanted:
+        if found != {key: wanted[key] for key in found}:
             raise TapeCorrupt(
                 f"{folder / name} is not what was sealed: sha256 {found['sha256']}, {found['bytes']} bytes"
             )
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.relative_to(folder).as_posix() not in {*listed, MANIFEST}:
+        if path.is_file() and path.relative_to(folder).as_posix() not in {*listed, *retired, MANIFEST, HALF}:
             raise TapeCorrupt(f"{path} is not covered by the manifest: nothing else belongs in a sealed tape")

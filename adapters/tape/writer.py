@@ -1,9 +1,11 @@
 """Append to a tape: one writer, frames in preallocated segments, durable when asked.
 
 Commit classes: `durable=True` (orders, fills, commands) returns after fdatasync; the rest is written at once and synced
-together within `group_commit_s`. After an I/O error nothing more is written: what reached the disk is then unknown.
+together within `group_commit_s`. After an I/O error nothing more is written: what reached the disk is then unknown, and
+the next writer goes on in a new segment.
 """
 
+import errno
 import hashlib
 import os
 import time
@@ -14,21 +16,24 @@ from typing import Self
 
 import numpy as np
 
-from adapters.files import reserve, sync_data, sync_folder, take_lock, write_at, write_whole
-from adapters.tape.digest import TapeDigest
-from adapters.tape.frame import EVENTS, HEADER_BYTES, MARK, REF, TRAILER, ZERO, pack_events, pack_header
-from adapters.tape.scan import Scan, check_digests, segment_path, segments
-from kernel.errors import TapePoisoned
+from adapters.disk import DISK, Disk
+from adapters.files import make_folder, take_lock
+from adapters.tape.frame import EVENTS, HEADER_BYTES, REF, TRAILER, pack_events, pack_header
+from adapters.tape.parts import start_of
+from adapters.tape.scan import Found, examine, is_written, segment_path, segment_paths
+from adapters.tape.watermark import NAME, SLOT, WatermarkFile
+from kernel.errors import TapeLocked, TapePoisoned
 
 SEGMENT_BYTES = 64 * 2**20
-LOCK = "writer.lock"
+SMALLEST_BYTES = 2**20  # of a segment on a disk that is nearly full
+LOCK, BALLAST, QUARANTINE = "writer.lock", "ballast", "quarantine"
 
 
 class TapeWriter:
     """The only process that appends to `folder`. Opening takes the lock, checks every frame and goes on at the end.
 
-    A torn last write is moved to a `torn-*.bin` file beside the segments; damage inside raises TapeCorrupt. `clock`
-    gives monotonic seconds and is used for group commit only.
+    A torn last write is moved into `quarantine/`; damage inside raises TapeCorrupt and changes nothing. `clock` gives
+    monotonic seconds and is used for group commit only. Raises TapeLocked when another process writes the tape.
     """
 
     def __init__(
@@ -37,64 +42,99 @@ class TapeWriter:
         segment_bytes: int = SEGMENT_BYTES,
         group_commit_s: float = 0.05,
         clock: Callable[[], float] = time.monotonic,
+        disk: Disk = DISK,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self._segment_bytes = folder, segment_bytes
+        make_folder(folder)
+        self.folder, self._segment_bytes, self._disk = folder, segment_bytes, disk
         self._group_commit_s, self._clock = group_commit_s, clock
-        self.tape_digest = TapeDigest()
-        self.last_seq = self.durable_seq = self.rows = 0
-        self._number = self._epoch = self._segment = self._offset = self._room = 0
-        self._previous, self._marked = ZERO, 0
+        self._segment = self._offset = self._room = 0
         self._dirty_since: float | None = None
         self._synced_at = 0.0
         self._file = -1
         self._poison: OSError | None = None
+        self.short_of_space = False  # the ballast was given up for room
         self._lock = take_lock(folder / LOCK)
+        self._mark: WatermarkFile | None = None
         try:
             self._resume()
+        except OSError as error:
+            self._give_up()
+            raise TapePoisoned(f"{folder}: cannot be opened for writing ({error}): see to the disk") from error
         except BaseException:
-            self.close()
+            self._give_up()
             raise
 
-    def _resume(self) -> None:
-        scan = Scan(self.folder)
-        self.tape_digest, self.rows = check_digests(scan)
-        end = scan.end
-        if end.last is not None:
-            self.last_seq = self.durable_seq = end.last.last_seq
-            self._number, self._previous, self._epoch = end.last.number, end.last.sha, end.last.epoch
-        self._epoch += 1
-        if end.segment is not None:
-            self._segment = int(end.segment.stem)
-            for later in segments(self.folder)[self._segment :]:
-                later.unlink()  # reserved by a crash that came before its first frame
-            self._open_segment(end.offset, end.torn)
-        if end.last is not None and end.last.durable_seq < self.last_seq:
-            self._mark()  # all of it is on disk now, and no reader may see less than before the space was reserved
+    # Opening ----------------------------------------------------------------------------------------------------------
 
-    def _open_segment(self, offset: int, torn: int) -> None:
-        path = segment_path(self.folder, self._segment)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if torn:
-            rest = path.read_bytes()[offset : offset + torn]
-            write_whole(self.folder / f"torn-{self._segment:08d}-{offset}.bin", rest)
-            os.ftruncate(self._file, offset)
-        size = max(self._segment_bytes, offset)
-        reserve(self._file, size)
-        sync_data(self._file)
-        sync_folder(self.folder)
-        self._offset, self._room = offset, size - offset
+    def _resume(self) -> None:
+        start = start_of(self.folder)
+        for path in segment_paths(self.folder)[-1:]:
+            drop_from_cache(path)  # after a failed sync the cache may hold what the disk does not
+        fresh = start.segment == 0 and not any(map(is_written, segment_paths(self.folder)))
+        self._mark = WatermarkFile(self.folder, fresh and not self._has_mark(), self._disk)
+        watermark = self._mark.now
+        found = examine(self.folder, watermark, start)
+        self._mark.move(epoch=watermark.epoch + 1)  # from here on an older writer finds that it is not its turn
+        self._mark.sync()
+        self.tape_digest, self.rows = found.digest, found.rows
+        self.last_seq = self.durable_seq = found.anchor.seq
+        self._number, self._previous, self._durable = found.anchor.number, found.anchor.sha, found.anchor.number
+        self._tidy(found)
+
+    def _has_mark(self) -> bool:
+        """Whether the watermark was ever synced; a crash while it was made leaves none, or a part of one."""
+        path = self.folder / NAME
+        return path.exists() and path.stat().st_size >= 2 * SLOT
+
+    def _tidy(self, found: Found) -> None:
+        """Put a torn write aside, end a segment that was not ended, and open the one to go on in."""
+        marked = self._marked.now.segment  # which may be one that is to be begun, after a writer that failed
+        self._segment = max(found.segment, marked - 1)
+        for path in segment_paths(self.folder):
+            if int(path.stem) > self._segment:
+                self._disk.remove(path)  # reserved by a writer that ended before its first frame
+        is_over = marked > found.segment and not found.torn
+        if found.segment == 0 or is_over or not segment_path(self.folder, found.segment).exists():
+            return  # the first frame makes a segment
+        path = segment_path(self.folder, found.segment)
+        if found.torn:
+            self._quarantine(path, found)
+        self._file = self._disk.open(path)
+        if found.cut and found.offset < self._segment_bytes:
+            self._disk.reserve(self._file, self._segment_bytes)
+            self._disk.sync(self._file)
+            self._offset, self._room = found.offset, self._segment_bytes - found.offset
+            self._move_mark(self._segment, found.offset)
+        else:
+            self._disk.truncate(self._file, found.offset)
+            self._disk.sync(self._file)  # of its frames, too: what a killed writer left in the cache is durable now
+            self._disk.close(self._file)
+            self._file = -1
+            self._move_mark(self._segment + 1, 0)
+            self._marked.sync()  # nobody goes on in this one, also when this writer ends before its first frame
+
+    def _quarantine(self, path: Path, found: Found) -> None:
+        """Keep the bytes of a torn write, whose name says where they stood; the same again after a crash in between."""
+        aside = self.folder / QUARANTINE
+        self._disk.make_folder(aside)
+        self._disk.sync_folder(self.folder)
+        with path.open("rb") as file:
+            file.seek(found.offset)
+            self._disk.write_whole(aside / f"{path.stem}-{found.offset}.bin", file.read(found.torn))
+
+    # Appending --------------------------------------------------------------------------------------------------------
 
     def append(self, rows: np.ndarray, notes: Mapping[int, str] | None = None, durable: bool = True) -> None:
         """Write EVENT records, in seq order and after all that is there, with the notes of their seqs, as one frame.
 
-        Raises TapePoisoned on any I/O error, now and from then on.
+        Raises TapePoisoned on any I/O error, now and from then on; TapeLocked once another writer has taken over.
         """
         if len(rows) == 0:
             return
         first, last = int(rows["seq"][0]), int(rows["seq"][-1])
         assert first > self.last_seq and last - first >= len(rows) - 1, "rows must follow the tape in seq order"
         texts = dict(notes or {})
+        self._guard()
         self.tape_digest.add(rows, texts)
         self._frame(EVENTS, pack_events(rows, texts), (first, last), len(rows))
         self.last_seq = last
@@ -104,70 +144,117 @@ class TapeWriter:
 
     def append_ref(self, body: bytes, last_seq: int) -> None:
         """Write a REF frame: inputs up to `last_seq` that are on other tapes. Durable on return."""
+        self._guard()
         self.tape_digest.add_ref(body)
-        last_seq = max(self.last_seq, last_seq)  # a frame's last_seq never goes back: readers stop at it
+        last_seq = max(self.last_seq, last_seq)  # a frame's last_seq never goes back
         self._frame(REF, body, (0, last_seq), 0)
         self.last_seq = last_seq
         self.sync()
 
     def tick(self) -> None:
-        """Sync what has waited for `group_commit_s`; as long after it, move the watermark on. Call it often."""
+        """Sync what has waited for `group_commit_s`, and as long after it the watermark. Call it often."""
         if self._dirty_since is not None:
             if self._clock() - self._dirty_since >= self._group_commit_s:
                 self.sync()
-        elif self._marked < self.durable_seq and self._clock() - self._synced_at >= self._group_commit_s:
-            self._mark()
-
-    def _mark(self) -> None:
-        self._frame(MARK, b"", (self.last_seq, self.last_seq), 0)
-        self.sync()
+        elif not self._marked.is_synced and self._clock() - self._synced_at >= self._group_commit_s:
+            self.mark()
 
     def sync(self) -> None:
         """Make all that was appended durable."""
         self._guard()
         try:
-            sync_data(self._file)
+            self._sync()
         except OSError as error:
             self._fail(error)
-        self.durable_seq = self.last_seq
-        self._dirty_since = None
+
+    def mark(self) -> None:
+        """Make all durable, the watermark included: whatever is damaged afterwards is known to have been promised."""
+        self.sync()
+        try:
+            self._marked.sync()
+        except OSError as error:
+            self._fail(error)
+
+    def _sync(self) -> None:
+        if self._dirty_since is not None:
+            self._disk.sync(self._file)
+            self.durable_seq, self._durable = self.last_seq, self._number
+            self._move_mark(self._segment, self._offset)
+            self._dirty_since = None
         self._synced_at = self._clock()
 
+    def _move_mark(self, segment: int, offset: int) -> None:
+        self._marked.move(
+            number=self._number, seq=self.last_seq, segment=segment, offset=offset, rows=self.rows, sha=self._previous
+        )
+
     def _frame(self, kind: int, body: bytes, seqs: tuple[int, int], rows: int) -> None:
-        self._guard()
         number, digest = self._number + 1, self.tape_digest.digest()
         length = HEADER_BYTES + len(body) + TRAILER.size
         try:
-            if length >= self._room:  # a byte stays free: readers take a full file for a clean, durable end
+            if length > self._room:
                 self._next_segment(length)
-            head = pack_header(kind, self._epoch, number, seqs, rows, body, self.durable_seq, self._previous, digest)
-            written = write_at(self._file, [head, body, TRAILER.pack(length)], self._offset)
+            epoch = self._marked.now.epoch
+            head = pack_header(kind, epoch, number, seqs, rows, body, self._durable, self._previous, digest)
+            written = self._disk.write(self._file, [head, body, TRAILER.pack(length)], self._offset)
             if written != length:
-                raise OSError(f"wrote {written} of {length} bytes: the disk may be full")
+                raise OSError(errno.EIO, f"wrote {written} of {length} bytes: the disk may be full")
         except OSError as error:
             self._fail(error)
         self._previous = hashlib.sha256(head).digest()
         self._number, self._offset, self._room = number, self._offset + length, self._room - length
-        self._marked = self.durable_seq
         if self._dirty_since is None:
             self._dirty_since = self._clock()
 
     def _next_segment(self, length: int) -> None:
         if self._file >= 0:
-            self.sync()  # before the cut, which tells readers that all of it is durable
-            os.ftruncate(self._file, self._offset)
-            sync_data(self._file)
-            os.close(self._file)
+            self._end_segment()
         self._segment += 1
         path = segment_path(self.folder, self._segment)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        self._offset, self._room = 0, max(self._segment_bytes, length + 1)
-        reserve(self._file, self._room)
-        sync_folder(self.folder)
+        self._file = self._disk.open(path)
+        room = max(self._segment_bytes, length)
+        try:
+            self._disk.reserve(self._file, room)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not (self.folder / BALLAST).exists():
+                raise
+            self._disk.remove(self.folder / BALLAST)  # kept for this: what reduces risk must still be written
+            self.short_of_space = True
+            room = max(min(self._segment_bytes, SMALLEST_BYTES), length)
+            self._disk.reserve(self._file, room)
+        self._disk.sync(self._file)
+        self._disk.sync_folder(self.folder)
+        self._offset, self._room = 0, room
+
+    def _end_segment(self) -> None:
+        """Cut the reserved space off; all of the segment is durable then, and the watermark says so."""
+        self._sync()
+        self._disk.truncate(self._file, self._offset)
+        self._disk.sync(self._file)
+        self._marked.sync()
+        self._disk.close(self._file)
+        self._file = -1
+
+    # Failing and closing ----------------------------------------------------------------------------------------------
+
+    @property
+    def _marked(self) -> WatermarkFile:
+        assert self._mark is not None
+        return self._mark
 
     def _guard(self) -> None:
         if self._poison is not None:
             raise TapePoisoned(f"{self.folder}: not written since {self._poison}: restart when the disk is well")
+        if not self.is_ours():
+            raise TapeLocked(f"{self.folder}: another process has taken this tape over: nothing more is written here")
+
+    def is_ours(self) -> bool:
+        """Whether nobody else has begun to write this tape: the lock file is the one that is locked, the epoch ours."""
+        try:
+            there, here = os.stat(self.folder / LOCK), os.fstat(self._lock)
+        except FileNotFoundError:
+            return False
+        return (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev) and self._marked.is_ours()
 
     def _fail(self, error: OSError) -> None:
         self._poison = error
@@ -176,23 +263,26 @@ class TapeWriter:
             "see to the disk and start again"
         ) from error
 
-    def mark(self) -> None:
-        """Sync, and put the watermark behind all there is: a damaged last frame is then the mark, not a decision."""
-        self.sync()
-        self._mark()
-
     def close(self) -> None:
-        """Cut the reserved space off and give the lock back. Syncs, unless an error came before."""
+        """Cut the reserved space off and give the lock back. Syncs, unless an error or another writer came before."""
+        try:
+            if self._file >= 0 and self._poison is None and self.is_ours():
+                self._end_segment()
+            elif self._mark is not None and self._poison is None and self.is_ours():
+                self._marked.sync()
+        except OSError as error:
+            self._fail(error)
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
         if self._file >= 0:
-            if self._poison is None:
-                self.sync()  # before the cut, which tells readers that all of it is durable
-                os.ftruncate(self._file, self._offset)
-                sync_data(self._file)
             os.close(self._file)
-            self._file = -1
+        if self._mark is not None:
+            self._mark.close()
         if self._lock >= 0:
             os.close(self._lock)
-            self._lock = -1
+        self._file, self._mark, self._lock = -1, None, -1
 
     def __enter__(self) -> Self:
         return self
@@ -201,3 +291,13 @@ class TapeWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def drop_from_cache(path: Path) -> None:
+    """Have the system read a file from the disk again, where it can be asked to."""
+    if hasattr(os, "posix_fadvise"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)

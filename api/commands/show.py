@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 
 from api.commands.common import print_json, say_if_compiling, settings_of
-from kernel.errors import ConfigError, NotFound
+from kernel.errors import ConfigError, NotFound, TapeCorrupt
 
 
 def run_runs(options: Namespace) -> int:
@@ -15,9 +15,10 @@ def run_runs(options: Namespace) -> int:
 
     home, _ = settings_of(options)
     lines = _tapes(home) if options.tapes else list_runs(home)
+    damaged = [line["damaged"] for line in lines if "damaged" in line]
     if options.json:
         print_json(lines)
-        return 0
+        return TapeCorrupt.exit_code if damaged else 0
     if not lines:
         print(f"nothing in {home} yet: `onetape import` brings data in, `onetape backtest` makes a run")
         return 0
@@ -29,25 +30,35 @@ def run_runs(options: Namespace) -> int:
     for line in lines:
         table.add_row(*(str(line.get(name, "")) for name in columns))
     Console().print(table)
-    return 0
+    for text in damaged:
+        print(f"damaged: {text}")
+    return TapeCorrupt.exit_code if damaged else 0
 
 
 def _tapes(home) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+    from adapters.market.tape import tapes_folder
+
+    folder = tapes_folder(home)
+    return [_tape(path) for path in sorted(folder.glob("*")) if path.is_dir() and path.name[0] != "."]
+
+
+def _tape(path) -> dict[str, object]:  # type: ignore[no-untyped-def]
     import numpy as np
 
-    from adapters.market.tape import list_tapes
+    from adapters.market.tape import open_tape
 
-    return [
-        {
-            "tape": tape.name,
-            "bars": tape.bars,
-            "instruments": ",".join(row.symbol for row in tape.instruments),
-            "first": str(np.datetime64(tape.first_ts, "ns"))[:16],
-            "last": str(np.datetime64(tape.last_ts, "ns"))[:16],
-            "content_digest": tape.content_digest,
-        }
-        for tape in list_tapes(home)
-    ]
+    try:
+        tape = open_tape(path)
+    except TapeCorrupt as error:
+        return {"tape": path.name, "bars": "damaged", "damaged": str(error)}
+    return {
+        "tape": tape.name,
+        "bars": tape.bars,
+        "instruments": ",".join(row.symbol for row in tape.instruments),
+        "first": str(np.datetime64(tape.first_ts, "ns"))[:16],
+        "last": str(np.datetime64(tape.last_ts, "ns"))[:16],
+        "content_digest": tape.content_digest,
+    }
 
 
 def run_report(options: Namespace) -> int:
@@ -67,7 +78,7 @@ def run_sql(options: Namespace) -> int:
     import duckdb
 
     from api.replay import find_run
-    from api.show import query
+    from api.sql import ask, read_parameters
 
     home, _ = settings_of(options)
     try:
@@ -77,12 +88,13 @@ def run_sql(options: Namespace) -> int:
             raise
         folder = None
     try:
-        relation = query(home, folder, options.query)
-        if relation is None:  # a statement without rows
-            return 0
+        answer = ask(home, folder, options.query, read_parameters(options.param))
         if options.json or options.csv:
-            return _print_rows(relation, options.json)
-        relation.show(max_rows=1_000, max_width=10_000)
+            return _print_rows(answer, options.json)
+        if answer.columns == ["explain_key", "explain_value"]:
+            print(*(text for _, text in answer.fetchall()), sep="\n")
+        else:
+            answer.show(max_rows=1_000, max_width=10_000)
     except duckdb.Error as error:
         raise ConfigError(f"sql: {error}") from None
     return 0

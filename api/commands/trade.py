@@ -8,7 +8,7 @@ from argparse import Namespace
 from api.bootstrap import Request
 from api.commands.common import numbers, print_json, say_if_compiling, settings_of
 from api.progress import Progress
-from kernel.errors import ConfigError
+from kernel.errors import ConfigError, TapeCorrupt
 
 
 def request_of(options: Namespace, strategies: list[str]) -> Request:
@@ -73,6 +73,8 @@ def run_replay(options: Namespace) -> int:
 def _print_outcome(outcome) -> None:  # type: ignore[no-untyped-def]
     for change in outcome.code_changed:
         print(f"code changed since: {change}")
+    if outcome.folded:
+        print(f"code changed on the way: the first {outcome.folded:,} events are of other code, taken as recorded")
     d = outcome.divergence
     if d is None:
         print(f"identical: {outcome.events:,} events, tape {outcome.tape_digest}, state {outcome.state_digest}")
@@ -113,7 +115,7 @@ def run_live(options: Namespace) -> int:
 
 def _print_live(found: dict) -> None:
     if found["recovered_events"]:
-        print(f"went on after {found['recovered_events']:,} recorded events, all recomputed identically")
+        print(_how_restored(found))
     print(
         f"{'stopped' if found['stopped'] else 'feed ended'}: {found['new_bars']:,} new bars, "
         f"{found['orders']:,} orders, {found['fills']:,} fills, equity {found['final_equity']}\n"
@@ -121,11 +123,28 @@ def _print_live(found: dict) -> None:
     )
 
 
+def _how_restored(found: dict) -> str:
+    folded, events = found["folded_events"], found["recovered_events"]
+    if not folded:
+        again = f"the last {found['recomputed_events']:,} recomputed identically" if found["recomputed_events"] else ""
+        return f"went on after {events:,} recorded events" + (f", {again}" if again else ", from a snapshot")
+    return (
+        f"code changed: orders and money are those of the {folded:,} recorded events, memory was warmed up on them; "
+        f"{found['differing_calls']:,} calls would decide otherwise today"
+    )
+
+
 def run_verify(options: Namespace) -> int:
     from api.replay import find_run
-    from api.verify import verify_home, verify_run
+    from api.tapes import MARKET, all_tapes
+    from api.verify import verify_home, verify_market, verify_run
 
     home, _ = settings_of(options)
+    market = [tape.folder for tape in all_tapes(home) if (tape.kind, tape.name) == (MARKET, options.what)]
+    if market:
+        line = verify_market(home, market[0])
+        print_json({"verified": 1, "tapes": [line]}) if options.json else print(line)
+        return 0
     if options.what:
         found = verify_run(home, find_run(home, options.what))
         if options.json:
@@ -134,9 +153,11 @@ def run_verify(options: Namespace) -> int:
             print(found.line())
         return 0
     lines: list[str] = []
-    count = verify_home(home, lines.append if options.json else print)
+    count, damaged = verify_home(home, lines.append if options.json else print)
     if options.json:
-        print_json({"verified": count, "tapes": lines})
+        print_json({"verified": count - len(damaged), "tapes": lines, "damaged": damaged})
     elif count == 0:
         print(f"nothing to verify in {home}")
+    if damaged:
+        raise TapeCorrupt(damaged[0] if len(damaged) == 1 else f"{len(damaged)} tapes are damaged; {damaged[0]}")
     return 0

@@ -99,3 +99,23 @@ def good(call: Callable) -> Callable:
         return said.json
 
     return called
+
+
+@pytest.fixture(scope="session")
+def traded_home(market: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a market tape, a backtest and a paper account."""
+    from api.cli import main
+    from tests.api.running import TWO
+
+    home = Path(shutil.copytree(market, tmp_path_factory.mktemp("traded") / "home"))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    assert main(["--home", str(home), "backtest", *TWO, "--json"]) == 0
+    assert main(["--home", str(home), "live", *TWO, "--feed", "replay:nse@max", "--json"]) == 0
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return home
+
+
+@pytest.fixture
+def traded(traded_home: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(traded_home, tmp_path / "home"))

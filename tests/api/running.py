@@ -18,6 +18,7 @@ from kernel.schema import join_rows
 
 ROOT = Path(__file__).parents[2]
 TWO = ("--strategy", "ema_cross,fast=3,slow=9,quantity=20", "--strategy", "sma_rsi_stop,fast=4,slow=11,quantity=10")
+ACCOUNT = "main-paper"
 DIGESTS = ("tape_digest", "decision_digest", "state_digest")
 BAR, SIGNAL, SUBMITTED, FILLED = (
     int(kind) for kind in (Kind.BAR, Kind.SIGNAL, Kind.ORDER_SUBMITTED, Kind.ORDER_FILLED)
@@ -55,7 +56,7 @@ def rewrite(folder: Path, change: Callable[[np.ndarray], np.ndarray], notes_chan
     if notes_change is not None:
         notes = notes_change(notes)
     if not (folder / "manifest.json").is_file():
-        for path in folder.glob("*.segment"):
+        for path in [*folder.glob("*.segment"), folder / "watermark"]:
             path.unlink()
         with TapeWriter(folder) as tape:
             for start in range(0, len(rows), 500):
@@ -83,3 +84,17 @@ def start_cli(home: Path, *arguments: str, **environment: str) -> subprocess.Pop
     env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     asked = [sys.executable, "-m", "api.cli", "--home", str(home), *arguments]
     return subprocess.Popen(asked, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def account_of(home: Path) -> Path:
+    return home / "tapes" / "accounts" / ACCOUNT
+
+
+def damage(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".lock"}

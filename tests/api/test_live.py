@@ -14,8 +14,10 @@ import pytest
 
 from adapters.market.generate import write_generated_tape
 from adapters.settings_source import load_settings
+from adapters.tape.parts import start_of
 from adapters.tape.reader import durable_seq, read_rows
-from adapters.tape.scan import Scan, segments
+from adapters.tape.scan import examine, segment_paths
+from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import TapeWriter
 from api.bootstrap import Request
 from api.live import parse_feed, run_live
@@ -93,7 +95,7 @@ def kill_and_go_on(home: Path, good, decisions: str, after: list[int], capacity:
         )  # 1.5 s, so that none gets through
         give_up = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < give_up:
-            if segments(account_of(home)) and durable_seq(account_of(home)) >= seq:
+            if segment_paths(account_of(home)) and durable_seq(account_of(home)) >= seq:
                 break
             time.sleep(0.001)
         process.kill()
@@ -125,7 +127,7 @@ def test_interrupt_ends_in_good_order(home, good):
     process = start_cli(home, "live", *TWO, "--feed", "replay:nse@600x", "--json")
     give_up = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < give_up:
-        if segments(account_of(home)) and durable_seq(account_of(home)) >= 20:
+        if segment_paths(account_of(home)) and durable_seq(account_of(home)) >= 20:
             break
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
@@ -147,7 +149,7 @@ def test_bars_become_durable_while_the_feed_is_silent(home):
     def watch() -> None:
         give_up = time.monotonic() + 20
         while time.monotonic() < give_up and not stop.is_set():
-            if segments(account_of(home)) and durable_seq(account_of(home)) >= 2:  # RUN_STARTED, first bar
+            if segment_paths(account_of(home)) and durable_seq(account_of(home)) >= 2:  # RUN_STARTED, first bar
                 now.append(time.monotonic())
                 stop.set()
             time.sleep(0.005)
@@ -164,16 +166,18 @@ def test_bars_become_durable_while_the_feed_is_silent(home):
 def test_nothing_is_decided_before_it_is_durable(home):
     """Every order's frame is on disk before the next slice: the watermark of any frame after it covers it."""
     live(home, 600)
-    covered, orders = 0, 0
-    for place in Scan(account_of(home)):
-        assert place.header.durable_seq >= covered, "a frame with an order was followed before it was durable"
+    covered, orders, places = 0, 0, []
+    folder = account_of(home)
+    examine(folder, read_watermark(folder), start_of(folder), places.append)
+    for place in places:
+        assert place.header.durable >= covered, "a frame with an order was followed before it was durable"
         if place.header.rows:
             from adapters.tape.frame import unpack_events
 
             rows, _ = unpack_events(place.body)
             sent = rows[np.isin(rows["kind"], [SUBMITTED, FILLED])]
             if len(sent):
-                covered, orders = int(sent["seq"][-1]), orders + 1
+                covered, orders = place.header.number, orders + 1
     assert orders > 10
 
 
@@ -241,18 +245,37 @@ def test_another_configuration_is_refused(home, call):
     assert stored(account_of(home))[0].tobytes() == before
 
 
-def test_code_that_decides_otherwise_is_refused(home, call, good, strategy_file):
-    """Its state would be unknown: nothing is appended, and the old code goes on."""
+def test_other_code_goes_on_where_the_tape_stands(home, call, good, strategy_file):
+    """Orders and money are the tape's, memory is warmed up on its bars, and both are said; the day replays."""
     path = strategy_file(MINE)
     asked = ("live", "--strategy", f"{path}:Mine", "--feed", "replay:nse@max")
-    good(home, *asked, "--to", DAYS[0])
-    rows, _ = stored(account_of(home))
+    before = good(home, *asked, "--to", DAYS[0])
     strategy_file(MINE.replace("buy(10)", "buy(11)"))
-    said = call(home, *asked)
-    assert said.code == 2 and "comes out with another qty than recorded (10 then, 11 now)" in said.err
-    assert stored(account_of(home))[0].tobytes() == rows.tobytes()
+    found = good(home, *asked)
+    assert found["recovered_events"] == found["folded_events"] == before["events"]
+    assert found["differing_calls"] > 0 and found["new_bars"] > 0
+    rows, notes = stored(account_of(home))
+    later = rows[rows["seq"] > before["events"]]
+    assert set(later["qty"][later["kind"] == SUBMITTED].tolist()) <= {10, 11}
+    replayed = good(home, "replay", "main-paper")
+    assert replayed["identical"] and replayed["folded"] == before["events"] and replayed["events"] == len(rows)
+    strategy_file(MINE.replace("buy(10)", "buy(12)"))
+    said = call(home, "replay", "main-paper", "--json")
+    assert said.code == 1 and said.json["first_divergence"]["recorded"] == 11
+    assert said.json["first_divergence"]["seq"] > before["events"] and said.json["code_changed"]
+    said = call(home, *asked)  # nothing new to trade, and it says how it came to where it stands
+    assert said.code == 0 and "code changed" in said.out
+
+
+def test_memory_of_other_code_is_that_of_a_backtest(home, good, strategy_file):
+    """An edit that decides the same leaves no trace: what follows is what one run of the new code would do."""
+    path = strategy_file(MINE)
+    asked = ("--strategy", f"{path}:Mine")
+    good(home, "live", *asked, "--feed", "replay:nse@max", "--to", DAYS[0])
     strategy_file(MINE + "# a comment\n")
-    assert good(home, *asked)["new_bars"] > 0
+    found = good(home, "live", *asked, "--feed", "replay:nse@max")
+    assert found["folded_events"] > 0 and found["differing_calls"] == 0
+    assert found["decision_digest"] == good(home, "backtest", *asked)["decision_digest"]
 
 
 def test_a_forged_fill_is_refused(home, call):
@@ -265,6 +288,100 @@ def test_a_forged_fill_is_refused(home, call):
     rewrite(account_of(home), change)
     said = call(home, "live", *TWO, "--feed", "replay:nse@max")
     assert said.code == 2 and "ORDER_FILLED" in said.err and "another px" in said.err
+
+
+# Snapshots ------------------------------------------------------------------------------------------------------------
+
+
+def snapshots_of(home: Path) -> list[Path]:
+    return sorted((home / "views" / "snapshots" / "main-paper").glob("*.snapshot"))
+
+
+@pytest.mark.parametrize("damage", ["none", "a bit", "gone", "of another tape"])
+def test_a_snapshot_and_the_tail_are_the_whole_replay(home, good, damage, monkeypatch):
+    """With a snapshot only the tail runs again; without a usable one, all of it: the same bytes either way."""
+    run = good(home, "backtest", *TWO)
+    monkeypatch.setenv("ONETAPE_TAPE__SNAPSHOT_EVENTS", "1000")
+    first = live(home, 900)
+    assert len(snapshots_of(home)) >= 2
+    newest = snapshots_of(home)[-1]
+    if damage == "a bit":
+        raw = bytearray(newest.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        newest.write_bytes(raw)
+    for path in snapshots_of(home) if damage in ("gone", "of another tape") else []:
+        path.unlink()
+    if damage == "of another tape":
+        other = home.parent / "other"
+        shutil.copytree(home / "tapes" / "market", other / "tapes" / "market")
+        shutil.copytree(home / "instruments", other / "instruments")
+        live(other, 900, replace(REQUEST, symbols=["ACC", "TCS"]))
+        for path in snapshots_of(other):
+            shutil.copy(path, newest.parent)
+    found = live(home)
+    assert found["decision_digest"] == run["decision_digest"]
+    assert found["state_digest"] != first["state_digest"]
+    whole = damage in ("gone", "of another tape")
+    assert (found["recomputed_events"] == first["events"]) == whole
+    if damage == "none":
+        assert found["recomputed_events"] == 0
+    check_account(home, good, run["decision_digest"])
+
+
+def test_only_the_newest_snapshots_stay(home, good, monkeypatch):
+    monkeypatch.setenv("ONETAPE_TAPE__SNAPSHOT_EVENTS", "1000")
+    live(home)
+    assert len(snapshots_of(home)) == 3
+
+
+# What watches over a session --------------------------------------------------------------------------------------------
+
+
+def test_no_room_no_start(home, call, monkeypatch):
+    monkeypatch.setenv("ONETAPE_TAPE__SPACE_START_MIB", "900000000")
+    said = call(home, "live", *TWO, "--feed", "replay:nse@max")
+    assert said.code == 2 and "MiB are free" in said.err and "space_start_mib" in said.err
+
+
+def test_a_disk_that_fills_up_lets_out_and_not_in(home, good, monkeypatch):
+    """SCARCE from the 40th look on: reduce-only is an event with its reason; the next start with room trades on."""
+    from adapters.tape.space import Room, SpaceGuard
+
+    looks = []
+
+    def look(self):
+        looks.append(1)
+        return Room.SCARCE if len(looks) > 40 else Room.PLENTY
+
+    with monkeypatch.context() as full:
+        full.setattr(SpaceGuard, "look", look)
+        full.setattr("api.guards.EVERY_S", 0.0)
+        first = live(home, 600)
+    rows, notes = stored(account_of(home))
+    [reduced] = rows[rows["kind"] == int(Kind.TRADING_STATE_CHANGED)]
+    assert reduced["setting"] == 1 and "free on the disk" in notes[int(reduced["seq"])]
+    after = rows[rows["seq"] > reduced["seq"]]
+    assert (after["kind"] == int(Kind.ORDER_DENIED)).any(), "what would open risk is denied"
+    assert first["stopped"]
+    live(home)
+    rows, notes = stored(account_of(home))
+    again = rows[rows["kind"] == int(Kind.TRADING_STATE_CHANGED)][-1]
+    assert again["setting"] == 0 and "room on the disk" in notes[int(again["seq"])]
+    assert good(home, "replay", "main-paper")["identical"]
+
+
+def test_a_clock_that_jumps_is_on_the_tape_and_moves_nothing(home, good, monkeypatch):
+    from adapters.clocks.watch import ClockWatch
+
+    steps = iter([(-3_600_000_000_000, 1_700_000_000_000_000_000)])
+    monkeypatch.setattr(ClockWatch, "look", lambda self: next(steps, None))
+    monkeypatch.setattr("api.guards.EVERY_S", 0.0)
+    live(home)
+    rows, _ = stored(account_of(home))
+    [jump] = rows[rows["kind"] == int(Kind.CLOCK_ANOMALY)]
+    assert (int(jump["step_ns"]), int(jump["wall_ns"])) == (-3_600_000_000_000, 1_700_000_000_000_000_000)
+    assert (np.diff(rows["ts_init"]) >= 0).all() and (np.diff(rows["seq"]) == 1).all()
+    assert good(home, "replay", "main-paper")["identical"]
 
 
 def test_a_second_live_process_is_refused(home, call):
@@ -286,7 +403,7 @@ def test_a_day_without_bars_leaves_a_home_in_order(home, call, good):
 def test_a_strategy_that_raises_stops_alone(home, call, strategy_file):
     path = strategy_file(MINE.replace("return HOLD", "return buy(10 // (ctx.position * 0))", 1))
     said = call(home, "live", "--strategy", f"{path}:Mine", *TWO[:2], "--feed", "replay:nse@max", "--json")
-    assert said.code == 1 and "divide by zero" in said.err and f"{path.name}:" in said.err
+    assert said.code == 1 and "ZeroDivisionError" in said.err and f"{path.name}:" in said.err
     assert said.json["faults"] == 1 and said.json["fills"] > 10
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench import loops
+from tests.bench import loops, tape
 
 ROOT = Path(__file__).parents[2]
 STRATEGIES = ROOT / "tests" / "bench" / "strategies.py"
@@ -102,6 +102,19 @@ def process_rows(work: Path, huge: bool) -> list[Row]:
     return rows
 
 
+def sql_rows(work: Path, huge: bool) -> list[Row]:
+    """Questions over sealed bars, as `onetape sql` asks them, in one connection that has asked before."""
+    bars = 1_000_000 if huge else 200_000
+    home = loops.home_of(work, 50, bars)
+    by_day, one_day, groups = loops.ask_bars(home)
+    millions = 50 * bars // 1_000_000
+    return [
+        row(f"SQL over {millions} M sealed bars: count by day, s", by_day, 1),
+        row("  one instrument's day, ms", one_day * 1e3, 50),
+        row("  row groups that reads", groups, 2),
+    ]
+
+
 def start_rows(work: Path) -> list[Row]:
     home = loops.home_of(work, 1, 1_000)
     backtest(home, "Light")
@@ -115,6 +128,22 @@ def start_rows(work: Path) -> list[Row]:
         row("process start to end on 1,000 bars, warm, s", warm, 1.5),
         row("a new strategy compiles in, s", new - warm, 3),
         row("engine cold compile, s", all_cold - new, 20),
+    ]
+
+
+def tape_rows(work: Path) -> list[Row]:
+    appended, bare = loops.append_against_bare_us(work)
+    group = tape.group_commit_rate(work)
+    checked, alone = tape.check_rates(work)
+    hinted, polled = tape.reader_lags_ms(work)
+    return [
+        row(f"durable append / bare write+fdatasync ({appended:.0f} / {bare:.0f} us)", appended / bare, 1.3),
+        row("group commit, frames of 512, events/s", group, 500_000, at_least=True),
+        row("check a tape, GB/s", checked / 1e9, 1, at_least=True),
+        row(f"  share of SHA-256 alone ({alone / 1e9:.2f} GB/s)", checked / alone, None),
+        row("open a tape of 1 M events in frames of four, s", tape.opening_s(work), 5),
+        row("reader lag by hints, median, ms", hinted, 5),
+        row("reader lag by polling, median, ms", polled, 300),
     ]
 
 
@@ -144,7 +173,7 @@ def show(rows: list[Row]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the kernel loop and live latencies only")
-    parser.add_argument("--huge", action="store_true", help="also 50 million bars, for the flatness of memory")
+    parser.add_argument("--huge", action="store_true", help="also 50 million bars: flatness of memory, SQL")
     options = parser.parse_args()
     for folder in ("kernel", "projections", "adapters", "api"):  # as an installed product is
         compileall.compile_dir(ROOT / folder, quiet=1)
@@ -152,10 +181,10 @@ def main() -> int:
         work = Path(name)
         rows = kernel_rows(work, 20_000)
         rows += [row("one live event through the step, median, us", loops.event_latency_us(STRATEGIES), 8)]
-        appended, bare = loops.append_against_bare_us(work)
-        rows += [row(f"durable append / bare write+fdatasync ({appended:.0f} / {bare:.0f} us)", appended / bare, 1.3)]
+        rows += tape_rows(work)
         if not options.quick:
             rows += start_rows(work) + check_known(work) + kernel_rows(work, 200_000) + process_rows(work, options.huge)
+            rows += sql_rows(work, options.huge)
     show(rows)
     out = ROOT / "bench-results" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
     out.parent.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """What is timed in this process: the kernel's loop, one live event, one durable append, each beside its baseline."""
 
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -25,7 +26,15 @@ LIMITS = {
     "allow_short": 1,
     "market_buffer_bps": 100,
 }
-__all__ = ["append_against_bare_us", "event_latency_us", "home_of", "kernel_against_bare", "sell_fills", "workload"]
+__all__ = [
+    "append_against_bare_us",
+    "ask_bars",
+    "event_latency_us",
+    "home_of",
+    "kernel_against_bare",
+    "sell_fills",
+    "workload",
+]
 
 
 def home_of(work: Path, symbols: int, bars: int) -> Path:
@@ -34,6 +43,27 @@ def home_of(work: Path, symbols: int, bars: int) -> Path:
     if not home.exists():
         write_home(home, symbols, bars)
     return home
+
+
+def ask_bars(home: Path) -> tuple[float, float, int]:
+    """(count by day, one instrument's day) in seconds, medians of five after one, and row groups the latter reads."""
+    from api.sql import lock_down, open_home
+
+    connection = open_home(home, None, frozenset(("bars",)))
+    lock_down(connection, [home / "tapes"])
+    [(day, symbol)] = connection.sql("SELECT quantile_disc(day, 0.5), min(symbol) FROM bars").fetchall()
+    one_day = f"SELECT * FROM bars WHERE symbol = '{symbol}' AND day = '{day}'"
+    medians = []
+    for question in ("SELECT day, count(*) FROM bars GROUP BY day", one_day):
+        times = []
+        for _ in range(6):
+            started = time.perf_counter()
+            connection.sql(question).fetchall()
+            times.append(time.perf_counter() - started)
+        medians.append(statistics.median(times[1:]))
+    plan = connection.sql(f"EXPLAIN ANALYZE {one_day}").fetchall()[0][1]
+    read = max(int(count) for count in re.findall(r"Row Groups Scanned: (\d+) /", plan))
+    return medians[0], medians[1], read
 
 
 def drop_from_cache(home: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
 from adapters.settings_source import load_settings
+from adapters.tape.reader import read_rows
 from api.bootstrap import Request
 from api.live import parse_feed, run_live
-from api.replay import RecordedInputs
+from api.restore import RecordedInputs
 from kernel.codes import Origin
 from kernel.schema import EVENT, join_rows
 
@@ -32,7 +33,12 @@ def home(tmp_path_factory, load) -> Path:
 def make_feed(request, home):
     if request.param == "market":
         return lambda: MarketFeed([tapes_folder(home) / "nse"], Selection())
-    return lambda: RecordedInputs(home / "tapes" / "accounts" / "a-paper")
+    return lambda: recorded(home)
+
+
+def recorded(home: Path) -> RecordedInputs:
+    """What the account recorded, as a feed."""
+    return RecordedInputs(rows for rows, _ in read_rows(home / "tapes" / "accounts" / "a-paper"))
 
 
 def drain(feed, size: int) -> np.ndarray:
@@ -75,5 +81,5 @@ def test_reading_changes_no_file(make_feed, home):
 
 def test_a_home_can_move(home, tmp_path):
     there = Path(shutil.copytree(home, tmp_path / "there"))
-    a = drain(RecordedInputs(home / "tapes" / "accounts" / "a-paper"), 99)
-    assert drain(RecordedInputs(there / "tapes" / "accounts" / "a-paper"), 99).tobytes() == a.tobytes()
+    a = drain(recorded(home), 99)
+    assert drain(recorded(there), 99).tobytes() == a.tobytes()

@@ -18,12 +18,12 @@ from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 STRATEGIES = Path(__file__).parents[1] / "bench" / "strategies.py"
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
-    "light": "3c818162fdc5985aab279b235254f4ff075a594777fb9bff55b0a61a73b16c7d",
-    "heavy": "31397d9293d79226d99ff0826b7d6edef96037538b26d3ec5ec073b60df0060c",
+    "light": "0b4537738d5af0d295e022a232d12b2e1a0bfc06f33b8f85a52d33af6ef2f144",
+    "heavy": "27605df8f2ee6e2459da9c0e9438acdb9a2aac5276b1c700f204e6d0e3890422",
 }
 STATE = {
-    "light": "8fa42c58adc7c3d19828a45cdd50a5ad5166b4336ac80572e63d038f2f5d2ca7",
-    "heavy": "ddbfdbb00f219271c2c516b2a80472094258d9009b0489a33f8993e6b101c464",
+    "light": "37f28405088503dea95d40c9814e334ca763f06ccf7037e82a74abd72bef81ac",
+    "heavy": "b7c8b515b1605b89dafc7ef0477e6620181d7a5efdac178d0ae71786008993c5",
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from kernel.codes import Flag, Kind, OrderType, TimeInForce
 from kernel.engine import Engine
 from kernel.schema import EVENT, join_rows
-from kernel.state import Capacity, Rules
+from kernel.state import HERE, Capacity, Rules
 from kernel.units import SCALE
 from onetape import Signal
 
@@ -66,13 +66,13 @@ def dividend(t, currency, instrument=0):
     return event(Kind.DIVIDEND, t, instrument, amount=units(currency))
 
 
-def order(side, qty, order_type=MARKET, px=0.0, trigger=0.0, tif=GTC, instrument=-1, strength=0.0) -> Signal:
-    """What a scripted strategy asks for; prices in currency, `instrument` -1 for the one it is called for."""
+def order(side, qty, order_type=MARKET, px=0.0, trigger=0.0, tif=GTC, instrument=HERE, strength=0.0) -> Signal:
+    """What a scripted strategy asks for; prices in currency."""
     return Signal(side, qty, int(order_type), int(tif), instrument, 0, px, trigger, strength)
 
 
 def cancel_order(order_id=0) -> Signal:
-    return Signal(0, 0, 0, int(GTC), -1, order_id, 0.0, 0.0, 0.0)
+    return Signal(0, 0, 0, int(GTC), HERE, order_id, 0.0, 0.0, 0.0)
 
 
 def script(engine: Engine, strategy: int, instrument: int, at_bars=(), at_fills=()) -> None:
@@ -194,11 +194,15 @@ def check_books(engine: Engine) -> None:
     assert int(positions["cost"].sum()) == int(a["cost"])
     assert ((positions["qty"] != 0) | (positions["cost"] == 0)).all(), "a flat position has no cost"
     assert ((positions["cost"] == 0) | ((positions["cost"] > 0) == (positions["qty"] > 0))).all()
-    assert int(a["short_hold"]) == int((-2 * positions["cost"][positions["qty"] < 0]).sum())
+    short = table["qty"] < 0
+    short_qty, short_cost = (-(table["qty"] * short)).sum(axis=0), (-(table["cost"] * short)).sum(axis=0)
+    assert (short_qty == markets["short_qty"]).all() and (short_cost == markets["short_cost"]).all()
+    assert (markets["short_hold"] == short_cost + np.maximum(short_cost, short_qty * markets["mark"])).all()
+    assert int(a["short_hold"]) == int(markets["short_hold"].sum())
     working = orders[orders["order_id"] != 0]
     assert len(working) == int(a["open_orders"]) == int(books["open_orders"].sum())
-    assert (working["reserved"] >= 0).all()
-    assert int(working["reserved"].sum()) == int(a["reserved"]) >= 0
+    assert int(positions["reserved_buy"].sum() + positions["reserved_sell"].sum()) == int(a["reserved"]) >= 0
+    check_reserve(table, working)
     assert (working["leaves_qty"] > 0).all()
     assert (working["leaves_qty"] + working["cum_qty"] == working["qty"]).all()
     for side, name in ((1, "working_buy"), (-1, "working_sell")):
@@ -207,6 +211,23 @@ def check_books(engine: Engine) -> None:
         np.add.at(expected, (mine["strategy"], mine["instrument"]), mine["leaves_qty"])
         assert (expected == table[name]).all(), name
     assert chained_slots(engine) == sorted(np.flatnonzero(orders["order_id"]).tolist())
+
+
+def check_reserve(table: np.ndarray, working: np.ndarray) -> None:
+    """What is set aside covers the worst order in which a position's orders can fill: the cheapest close it."""
+    for side, name in ((1, "buy"), (-1, "sell")):
+        values = np.zeros_like(table["qty"])
+        np.add.at(values, (working["strategy"], working["instrument"]), working["value"] * (working["side"] == side))
+        assert (values == table[f"value_{name}"]).all()
+        for strategy, instrument in np.argwhere((table[f"working_{name}"] > 0) | (table[f"reserved_{name}"] > 0)):
+            p = table[strategy, instrument]
+            mine = working[(working["strategy"] == strategy) & (working["instrument"] == instrument)]
+            mine = mine[mine["side"] == side]
+            prices = sorted(px for o in mine for px in [int(o["reserve_px"])] * min(int(o["leaves_qty"]), 10_000))
+            closes = max(0, -side * int(p["qty"]))
+            if int(mine["leaves_qty"].max(initial=0)) <= 10_000:
+                assert int(p[f"reserved_{name}"]) >= sum(prices[closes:]), "an unlucky order of fills overdraws"
+            assert (int(p[f"reserved_{name}"]) == 0) == (int(p[f"working_{name}"]) <= closes)
 
 
 def chained_slots(engine: Engine) -> list[int]:

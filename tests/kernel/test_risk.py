@@ -40,7 +40,7 @@ def verdicts(scripted, *signals, px=100.0, held=None, before=(), **settings) -> 
     denied = answered[answered["kind"] == Kind.ORDER_DENIED]
     assert (denied["status"] == Status.DENIED).all()
     assert (denied["order_id"] == denied["seq"]).all()
-    assert (denied["reserved"] == 0).all()
+    assert (denied["reserve_px"] == 0).all()
     assert (denied["leaves_qty"] == 0).all()
     assert engine.account.denied == len(denied)
     check_books(engine)
@@ -168,8 +168,8 @@ FEE = {"fee_rate": 1_000_000, "fee_flat": 10_000}  # 0.1 % and 1.00
         # 100 * 1.0037 = 100.37 the share, fee 1.0037 + 1.00
         (order(BUY, 10), units(1_003.70) + units(2.0037), {**FEE, "limits": {"market_buffer_bps": 37}}),
         (order(BUY, 10, STOP, 0, 100), units(1_003.70 + 2.0037), {**FEE, "limits": {"market_buffer_bps": 37}}),
-        # the buffer is rounded up to a unit: 0.05 * 1.0001 = 0.050005 -> 0.0501
-        (order(BUY, 3, STOP, 0, 0.05), 3 * 501, {"limits": {"market_buffer_bps": 1}}),
+        # the buffer is rounded up to a unit: 100.05 * 1.0001 = 100.060005 -> 100.0601
+        (order(BUY, 3, STOP, 0, 100.05), 3 * 1_000_601, {"limits": {"market_buffer_bps": 1}}),
         # a short is held in full, too
         (order(SELL, 10, LIMIT, 100), units(1_000 + 2), FEE),
         (order(SELL, 10), units(1_002), FEE),
@@ -184,7 +184,7 @@ def test_what_is_set_aside_is_written_on_the_order(scripted):
     engine = scripted(**FEE)
     script(engine, 1, 0, [(1, order(BUY, 10, LIMIT, 99))])
     tape = run_bars(engine, [flat(1, 100)])
-    assert of(tape, Kind.ORDER_SUBMITTED)["reserved"].tolist() == [units(990 + 0.99 + 1)]
+    assert of(tape, Kind.ORDER_SUBMITTED)["reserve_px"].tolist() == [units(99)]
     assert engine.account.reserved == units(991.99)
 
 

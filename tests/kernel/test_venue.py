@@ -158,7 +158,7 @@ def test_the_life_of_a_fill_on_the_tape(scripted):
     assert (signal["value"], signal["qty"], signal["side"]) == (0.5, 10, 1)
     assert submitted["order_id"] == submitted["seq"] == fill["order_id"] == 3
     assert (submitted["ref"], submitted["leaves_qty"], submitted["status"]) == (2, 10, Status.SUBMITTED)
-    assert submitted["reserved"] == units(1000 + 1)
+    assert submitted["reserve_px"] == units(100)
     assert (fill["qty"], fill["px"], fill["cum_qty"], fill["leaves_qty"]) == (10, units(101), 10, 0)
     assert (fill["fee"], fill["status"], fill["strategy"]) == (units(1.01), Status.FILLED, 1)
     assert (fill["ts_event"], fill["ts_init"]) == (2 * MINUTE, 2 * MINUTE), "a fill is known when its bar is"

@@ -333,3 +333,57 @@ def test_epoch_units_are_not_mixed_and_dates_exist(tmp_path):
     assert "time is '1707795960000': no such time" in mixed.files[0].findings[0].message
     rolled = bring(tmp_path, HEAD + "13-04-2024 09:15,1,2,1,2,3\n31-04-2024 09:16,1,2,1,2,3\n", span="1m")
     assert "time is '31-04-2024 09:16': no such time" in rolled.files[0].findings[0].message
+
+
+def test_bars_of_two_files_that_overlap(tmp_path):
+    """Minutes beside days, or one vendor's stamps beside another's: every move would be there twice."""
+    minutes = write(tmp_path, HEAD + ROW1 + ROW2, "INFY.csv")
+    shifted = write(tmp_path, ("symbol," + HEAD + "INFY," + ROW1 + "INFY," + ROW2).replace(":00,", ":59,"), "late.csv")
+    report = import_files(tmp_path / "a", [minutes, shifted])
+    assert not report.files[0].refused and "overlaps that of 1m in" in report.files[1].findings[0].message
+    day = write(tmp_path, "symbol,date,open,high,low,close\nINFY,2024-01-01,100,102,99,101\n", "day.csv")
+    report = import_files(tmp_path / "b", [day, minutes])
+    assert (
+        "the bar of INFY of 1m up to 2024-01-01 09:17:00+05:30 overlaps that of 930m in"
+        in report.files[1].findings[0].message
+    )
+    next_day = write(tmp_path, "symbol,date,open,high,low,close\nINFY,2024-01-02,100,102,99,101\n", "next.csv")
+    assert not import_files(tmp_path / "c", [minutes, next_day]).refused
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("13-02-2024,1,2,1,2,3\n14-02-24,1,2,1,2,3\n", "time is '14-02-24': no such time"),  # the year 24
+        ("13-02-9999 09:15,1,2,1,2,3\n", "time is '13-02-9999 09:15': no such time"),
+        ("9999-02-13,1,2,1,2,3\n", "time is '9999-02-13': no such time"),
+        ("99999999999,1,2,1,2,3\n", "time is '99999999999': no such time"),
+        ("2024-01-01 09:15:00,1_0,20,1_0,20,3\n", "open is '1_0', which is not a number"),
+        ("2024-01-01 09:15:00,1,2,1,2,3_0\n", "volume is '3_0', which is not a number"),
+    ],
+)
+def test_what_would_become_another_time_or_number(tmp_path, rows, message):
+    report = bring(tmp_path, HEAD + rows, span="1m", sort=True)
+    assert message in str(report.files[0].findings[0]) and not report.tapes
+
+
+def test_parts_of_a_second_are_kept(tmp_path):
+    text = HEAD + "13-02-2024 09:15:00.400,1,2,1,2,3\n13-02-2024 09:16:00.600,1,2,1,2,3\n"
+    bring(tmp_path, text, stamp="close", span="30s", date_format="%d-%m-%Y %H:%M:%S.%f")
+    begin = ns("2024-02-13 09:15")
+    assert stored(tmp_path / "home", "INFY")["ts_init"].tolist() == [begin + 400_000_000, begin + 60_600_000_000]
+    times = pa.array([33_300_400_000, 33_360_600_000], pa.time64("us"))
+    prices = {name: [1.0, 1.0] for name in ("open", "high", "low", "close")}
+    pq.write_table(
+        pa.table({"date": [datetime(2024, 2, 13).date()] * 2, "time": times, **prices}), tmp_path / "T.parquet"
+    )
+    import_files(tmp_path / "other", [tmp_path / "T.parquet"], ImportOptions(stamp="close", span="30s"))
+    assert stored(tmp_path / "other", "T")["ts_init"].tolist() == [begin + 400_000_000, begin + 60_600_000_000]
+
+
+@pytest.mark.parametrize("times", [[20240231, 20240301], pa.array([datetime(2300, 1, 1)] * 2, pa.timestamp("us"))])
+def test_typed_times_that_are_none(tmp_path, times):
+    prices = {name: [1.0, 1.0] for name in ("open", "high", "low", "close")}
+    pq.write_table(pa.table({"date": times, **prices}), tmp_path / "T.parquet")
+    with pytest.raises(ImportRefused, match="its time column holds what is no time"):
+        import_files(tmp_path / "home", [tmp_path / "T.parquet"])

@@ -8,78 +8,131 @@ from pathlib import Path
 
 import pytest
 
-from adapters.tape.reader import read_rows
+from adapters.tape.check import check_tape
+from adapters.tape.reader import Tail, durable_seq, read_rows
+from adapters.tape.rolling import seal_closed
 from adapters.tape.writer import TapeWriter
-from tests.adapters.tape.rows import gather, same
-from tests.adapters.tape.writing_child import rows_at
+from kernel.schema import join_rows
+from tests.adapters.tape.rows import Notes, fresh_folder, same
+from tests.adapters.tape.writing_child import WORD, Child, last_said, rows_at
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the durable tape is promised on Linux")
 
 
-def start(folder: Path, segment_bytes: int) -> subprocess.Popen:
-    asked = [sys.executable, "-m", "tests.adapters.tape.writing_child", str(folder), str(segment_bytes)]
-    return subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE)
+class Follower:
+    """Takes batches of what a child writes and compares them, byte by byte: no gap, nothing twice."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._held = join_rows([])  # batches of sealed parts end anywhere
+
+    def take(self, rows, notes: Notes) -> None:
+        rows = join_rows([self._held, rows])
+        assert int(rows["seq"][0]) == self.seq + 1, "no gap, nothing twice"
+        while len(rows):
+            made = rows_at(self.seq + 1)
+            if len(rows) < len(made):
+                break
+            assert same(rows[: len(made)], made), f"rows from seq {self.seq + 1}"
+            assert (self.seq + 1 in notes) == ((self.seq + 1) % 5 == 0)
+            rows, self.seq = rows[len(made) :], self.seq + len(made)
+        self._held = rows.copy()
 
 
-def kill(child: subprocess.Popen, after_s: float) -> int:
-    """Kill -9 `after_s` from its first word on; the last seq it said was durable."""
-    first = child.stdout.read(8)
-    time.sleep(after_s)
-    child.kill()
-    said = first + child.stdout.read()
-    child.wait()
-    child.stdout.close()
-    return int.from_bytes(said[len(said) // 8 * 8 - 8 : len(said) // 8 * 8], "little")
-
-
-def check(folder: Path, segment_bytes: int, promised: int) -> None:
-    seen, _ = gather(read_rows(folder))
+def check(folder: Path, segment_bytes: int, promised: int) -> int:
+    """What readers see after the kill, what the next writer finds; returns the last seq."""
+    seen = durable_seq(folder)
+    assert seen >= promised
     with TapeWriter(folder, segment_bytes) as tape:
-        assert tape.last_seq >= promised
-        assert len(seen) <= tape.last_seq
-    rows, notes = gather(read_rows(folder))
-    assert len(rows) == tape.last_seq
-    seq = 1
-    while seq <= len(rows):
-        made = rows_at(seq)
-        assert same(rows[seq - 1 : seq - 1 + len(made)], made), f"rows from seq {seq}"
-        assert (seq in notes) == (seq % 5 == 0)
-        seq += len(made)
-    assert seq == len(rows) + 1, "half a frame"
+        assert tape.last_seq >= seen
+    follower = Follower()
+    for rows, notes in read_rows(folder):
+        follower.take(rows, notes)
+    assert follower.seq == tape.last_seq
+    return tape.last_seq
 
 
-def test_readers_of_a_tape_that_grows(tmp_path):
-    """Read from start to end, again and again, while another process appends: no damage is seen where there is none."""
-    folder = tmp_path / "t"
-    child = start(folder, 20_000)
-    child.stdout.read(8)
-    try:
-        last, reads, end = 0, 0, time.monotonic() + 1.0
-        while time.monotonic() < end or reads < 20:
-            seq = max((int(rows["seq"][-1]) for rows, _ in read_rows(folder, max(1, last - 50))), default=0)
-            assert seq >= last
-            last, reads = seq, reads + 1
-    finally:
-        kill(child, 0)
-    assert last > 100
+def rounds(seed: int, kills: int, tapes: int) -> int:
+    """Each of some tapes is written, killed and taken up again, all at the same time; returns how many kills."""
+    rng, done = random.Random(seed), 0
+    with fresh_folder() as home:
+        sizes = {home / f"t{k}": rng.choice([1_200, 4_096, 65_536]) for k in range(tapes)}
+        for _ in range(kills // tapes):
+            children = {folder: Child(folder, size) for folder, size in sizes.items()}
+            for child in children.values():
+                child.wait_for_a_word()
+            time.sleep(rng.random() ** 2 * 0.01)
+            promised = {folder: child.kill() for folder, child in children.items()}
+            for folder, seq in promised.items():
+                check(folder, sizes[folder], seq)
+                done += 1
+        for folder in sizes:
+            check_tape(folder)
+    return done
 
 
-def rounds(tmp_path: Path, seed: int, kills: int, together: int) -> None:
-    """Each of `together` tapes is written, killed and taken up again `kills` times."""
-    rng = random.Random(seed)
-    sizes = {tmp_path / f"t{k}": rng.choice([1_200, 4_096, 65_536]) for k in range(together)}
-    for _ in range(kills):
-        children = {folder: start(folder, size) for folder, size in sizes.items()}
-        for folder, child in children.items():
-            check(folder, sizes[folder], kill(child, rng.random() ** 2 * 0.1))
-
-
-def test_kill_9(tmp_path):
-    rounds(tmp_path, 5, 2, 3)
+def test_kill_9():
+    assert sum(rounds(seed, 20, 4) for seed in range(3)) == 60
 
 
 @pytest.mark.torture
-def test_kill_9_many_times(tmp_path):
-    for seed in range(12):
-        rounds(tmp_path / str(seed), seed, 3, 4)
+def test_kill_9_many_times():
+    assert sum(rounds(seed, 20, 4) for seed in range(100)) == 2_000
+
+
+def test_kill_9_on_the_real_disk(tmp_path):
+    """Another process, started as one, on a disk that is no memory."""
+    for _ in range(2):
+        asked = [sys.executable, "-m", "tests.adapters.tape.writing_child", str(tmp_path / "t"), "4096"]
+        with subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE) as child:
+            said = child.stdout.read(WORD * 30)
+            child.kill()
+            said += child.stdout.read()
+        check(tmp_path / "t", 4_096, last_said(said))
+
+
+# A reader beside a writer ---------------------------------------------------------------------------------------------
+
+
+def follow(folder: Path, seconds: float) -> tuple[int, int]:
+    """Follow a writer at full speed by two tails, read from new tails in between, and seal behind it."""
+    child, end = Child(folder, 200_000), time.monotonic() + seconds
+    follower, tail, polls, sealed = Follower(), None, 0, 0
+    try:
+        child.wait_for_a_word()
+        tail = Tail(folder)
+        while time.monotonic() < end:
+            child.listen()
+            said = durable_seq(folder)
+            for rows, notes in tail.poll():
+                follower.take(rows, notes)
+            assert follower.seq >= said
+            polls += 1
+            if polls % 50 == 0:
+                sealed += len(seal_closed(folder))
+                late = Follower()
+                late.seq = follower.seq
+                for rows, notes in read_rows(folder, late.seq + 1):
+                    late.take(rows, notes)
+                assert late.seq >= follower.seq
+    finally:
+        promised = child.kill()
+    for rows, notes in tail.poll():
+        follower.take(rows, notes)
+    assert follower.seq >= promised
+    assert sealed > 0, "none was sealed under the reader"
+    return follower.seq, polls
+
+
+def test_a_reader_beside_a_writer_at_full_speed():
+    with fresh_folder() as folder:
+        seq, polls = follow(folder, 1.0)
+        assert seq > 1_000 and polls > 50
+
+
+@pytest.mark.torture
+def test_a_reader_beside_a_writer_for_long():
+    with fresh_folder() as folder:
+        seq, polls = follow(folder, 10.0)
+        assert seq > 10_000 and polls > 500

@@ -4,107 +4,264 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from adapters.tape.reader import read_rows
-from adapters.tape.writer import TapeWriter
+from adapters.disk import Disk
+from adapters.tape.reader import durable_seq, read_rows
+from adapters.tape.scan import segment_path, segment_paths
+from adapters.tape.watermark import LENGTH
+from adapters.tape.writer import BALLAST, TapeWriter
 from kernel.errors import TapePoisoned
-from tests.adapters.tape.rows import gather, same, some_rows
+from kernel.schema import EVENT
+from tests.adapters.tape.growing import photograph
+from tests.adapters.tape.rows import fresh_folder, gather, same, some_rows
 
-ROOT = Path(__file__).parents[3]
+NEVER = 10**6
+
+
+class FailingDisk(Disk):
+    """Fails once, at the `number`-th call of `call` from now on: an I/O error, or only `short` bytes written."""
+
+    def __init__(self, number: int, call: str, short: int = -1) -> None:
+        self.number, self.call, self.short = number, call, short
+        self.failed = ""
+
+    def _fails(self, call: str) -> bool:
+        self.number -= call == self.call
+        if self.number == 0 and not self.failed:
+            self.failed = call
+            return True
+        return False
+
+    def write(self, descriptor, parts, offset):
+        data = b"".join(parts)
+        within_a_page = len(data) == LENGTH and self.short > 0  # a record of the watermark is written or not
+        if within_a_page or not self._fails("write"):
+            return super().write(descriptor, parts, offset)
+        if self.short < 0:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(descriptor, [data[: self.short]], offset)
+
+
+def _failing(call: str):
+    def do(self, *args):
+        if self._fails(call):
+            raise OSError(errno.EIO, "Input/output error")
+        return getattr(Disk, call)(self, *args)
+
+    return do
+
+
+CALLS = ("write", "sync", "reserve", "truncate", "sync_folder", "open", "rename", "make_folder", "remove")
+for _call in CALLS[1:]:
+    setattr(FailingDisk, _call, _failing(_call))
 
 
 def refuses_everything(tape: TapeWriter) -> None:
-    durable = tape.durable_seq
+    """The disk is well again; the writer does not trust it."""
+    durable, before = tape.durable_seq, photograph(tape.folder)
     for call in (
         lambda: tape.append(some_rows(1, first_seq=tape.last_seq + 1)),
         lambda: tape.append(some_rows(1, first_seq=tape.last_seq + 1), durable=False),
         lambda: tape.append_ref(b"{}", tape.last_seq + 1),
         tape.sync,
+        tape.mark,
     ):
-        with pytest.raises(TapePoisoned, match="not written since"):
+        with pytest.raises(TapePoisoned, match="not written since") as raised:
             call()
-    assert tape.durable_seq == durable
-
-
-def test_failed_fdatasync_poisons(tmp_path, monkeypatch):
-    def fails(descriptor):
-        raise OSError(errno.EIO, "Input/output error")
-
-    folder, rows = tmp_path / "t", some_rows(6)
-    tape = TapeWriter(folder)
-    tape.append(rows[:2])
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", fails)
-        with pytest.raises(TapePoisoned, match=r"cannot write .*Input/output error.*nothing more is written") as raised:
-            tape.append(rows[2:4])
-    assert raised.value.exit_code == 74
-    assert tape.durable_seq == 2
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    refuses_everything(tape)  # the disk is well again; the writer does not trust it
-    tape.tick()
+        assert raised.value.exit_code == 74
     tape.close()
-    assert sum(path.stat().st_size for path in folder.iterdir()) == size
-    with TapeWriter(folder) as again:
-        assert again.last_seq in (2, 4)  # unknown then, known now
-        again.append(some_rows(2, first_seq=again.last_seq + 1))
-    assert same(gather(read_rows(folder))[0][:2], rows[:2])
+    assert tape.durable_seq == durable and photograph(tape.folder) == before
 
 
-def test_a_group_commit_that_fails_poisons(tmp_path, monkeypatch):
-    now = [0.0]
-    tape = TapeWriter(tmp_path / "t", clock=lambda: now[0])
-    tape.append(some_rows(2), durable=False)
-    now[0] = 1.0
-    with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "gone")))
-        with pytest.raises(TapePoisoned):
-            tape.tick()
-    refuses_everything(tape)
-    tape.close()
+def work(folder: Path, disk: Disk, acked: list[int]) -> None:
+    """Six frames of one writer, in three segments, then six of another; says what it was told was durable."""
+    for first in (1, 13):
+        tape = TapeWriter(folder, 1_500, disk=disk)
+        try:
+            for k in range(first, first + 12, 2):
+                tape.append(some_rows(2, k, k), {k: f"note {k}"}, durable=k % 4 == 1)
+                acked.append(tape.durable_seq)
+            tape.mark()
+        except TapePoisoned:
+            refuses_everything(tape)
+            raise
+        finally:
+            acked.append(tape.durable_seq)
+            tape.close()
 
 
-LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-from adapters.tape.writer import TapeWriter
-from kernel.errors import TapePoisoned
-from tests.adapters.tape.rows import some_rows
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-tape = TapeWriter(Path(sys.argv[1]), 2_000)
-limit = int(sys.argv[2])
-tape.append(some_rows(3))
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-try:
-    for k in range(10):
-        tape.append(some_rows(3 + 2 * k, first_seq=tape.last_seq + 1))
-        print(tape.durable_seq, flush=True)
-except TapePoisoned as error:
-    print(error)
+def fail_and_go_on(folder: Path, disk: FailingDisk, idle: bool) -> bool:
+    """Work until the disk fails, then start again on a disk that is well; whether it failed at all.
+
+    `idle`: a writer that appends nothing comes in between.
+    """
+    acked: list[int] = [0]
     try:
-        tape.append(some_rows(1, first_seq=tape.last_seq + 1))
-    except TapePoisoned as error:
-        print("again:", error)
-tape.close()
-"""
+        work(folder, disk, acked)
+    except TapePoisoned:
+        assert disk.failed
+    if not disk.failed:
+        return False
+    seen = durable_seq(folder)
+    in_order = disk.failed not in ("write", "sync") or max(acked) in (12, 24)  # it failed while opening or closing
+    if idle:
+        TapeWriter(folder, 1_500).close()
+    ended = {path: path.stat().st_ino for path in segment_paths(folder)[-1:]}
+    with TapeWriter(folder, 1_500) as again:
+        kept = again.last_seq
+        assert kept >= max(*acked, seen)
+        again.append(some_rows(2, kept + 1, kept + 1))
+        last = segment_paths(folder)[-1]
+        assert in_order or ended.get(last) != last.stat().st_ino, "it goes on in the segment that failed"
+    rows, _ = gather(read_rows(folder))
+    assert rows["seq"].tolist() == list(range(1, kept + 3))
+    for k in range(1, kept + 2, 2):
+        assert same(rows[k - 1 : k + 1], some_rows(2, k, k))
+    return True
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="uses a limit of file size as a full disk")
-@pytest.mark.parametrize("limit", [1_000, 2_000])
-def test_a_full_disk_poisons(tmp_path, limit):
-    """The system refuses to write (1,000: into reserved space, half a frame; 2,000: to reserve a larger segment)."""
+@pytest.mark.parametrize("idle", [False, True], ids=["at once", "after another"])
+@pytest.mark.parametrize("call", CALLS)
+def test_any_call_that_fails_poisons(call, idle):
+    """Each call of the disk fails once, at every place: an error is never passed over, and no event is lost."""
+    number = 0
+    while True:
+        number += 1
+        with fresh_folder() as folder:
+            if not fail_and_go_on(folder, FailingDisk(number, call), idle):
+                break
+    assert number > {"write": 25, "sync": 20, "reserve": 5, "truncate": 5, "sync_folder": 5, "open": 5}.get(call, 0)
+
+
+@pytest.mark.parametrize("short", [0, 1, 100, 150, 500])
+def test_any_write_that_is_short_poisons(short):
+    for number in range(1, 100):
+        with fresh_folder() as folder:
+            if not fail_and_go_on(folder, FailingDisk(number, "write", short), number % 2 == 0):
+                break
+    assert 12 < number < 100
+
+
+def test_the_message(tmp_path):
+    disk = FailingDisk(NEVER, "sync")
+    tape = TapeWriter(tmp_path / "t", disk=disk)
+    tape.append(some_rows(1))
+    disk.number = 1
+    with pytest.raises(TapePoisoned, match=r"cannot write .*Input/output error.*nothing more is written") as raised:
+        tape.append(some_rows(2, first_seq=2))
+    assert raised.value.exit_code == 74
+    assert tape.durable_seq == durable_seq(tmp_path / "t") == 1
+    refuses_everything(tape)
+
+
+def test_a_group_commit_that_fails_poisons(tmp_path):
+    now, disk = [0.0], FailingDisk(NEVER, "sync")
+    tape = TapeWriter(tmp_path / "t", clock=lambda: now[0], disk=disk)
+    tape.append(some_rows(1))
+    tape.append(some_rows(2, first_seq=2), durable=False)
+    tape.tick()
+    now[0], disk.number = 1.0, 1
+    with pytest.raises(TapePoisoned):
+        tape.tick()
+    refuses_everything(tape)
+
+
+def test_the_real_calls_are_made(tmp_path, monkeypatch):
+    """What is said to be synced is synced by the system: fdatasync of the segment's own descriptor."""
+    synced: list[str] = []
+    really = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), really(fd)))
+    with TapeWriter(tmp_path / "t") as tape:
+        for seq in range(1, 4):
+            synced.clear()
+            tape.append(some_rows(1, first_seq=seq))
+            assert synced[-1] == str(segment_path(tmp_path / "t", 1))
+
+
+# Space ----------------------------------------------------------------------------------------------------------------
+
+
+class FullDisk(Disk):
+    """Has room for so many bytes of new segments."""
+
+    def __init__(self, room: int, ballast: Path) -> None:
+        self.room, self.ballast = room, ballast
+
+    def remove(self, path: Path) -> None:
+        if path == self.ballast:
+            self.room += path.stat().st_size
+        super().remove(path)
+
+    def reserve(self, descriptor: int, length: int) -> None:
+        wanted = length - os.fstat(descriptor).st_size
+        if wanted > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= wanted
+        super().reserve(descriptor, length)
+
+
+@pytest.mark.parametrize("ballast", [0, 4_000])
+def test_ballast_makes_room_for_what_must_still_be_written(tmp_path, ballast):
+    """Room for two segments of two frames; the third needs the ballast. The end is where not even that is enough."""
     folder = tmp_path / "t"
-    asked = [sys.executable, "-c", LIMITED, str(folder), str(limit)]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    *acked, first, again = done.stdout.splitlines()
-    assert "cannot write" in first and "again:" in again and "not written since" in again
-    promised = int(acked[-1]) if acked else 3
-    rows, _ = gather(read_rows(folder))
-    with TapeWriter(folder, 2_000) as tape:
-        assert tape.last_seq == promised
-        tape.append(some_rows(2, first_seq=tape.last_seq + 1))
-    rows, _ = gather(read_rows(folder))
-    assert rows["seq"].tolist() == list(range(1, promised + 3))
+    folder.mkdir()
+    if ballast:
+        (folder / BALLAST).write_bytes(bytes(ballast))
+    tape = TapeWriter(folder, 1_800, disk=FullDisk(4_000, folder / BALLAST))
+    assert not tape.short_of_space
+    with pytest.raises(TapePoisoned, match="No space left"):
+        while True:
+            tape.append(some_rows(3, first_seq=tape.last_seq + 1))
+            assert tape.short_of_space == (len(segment_paths(folder)) > 2)
+            assert (folder / BALLAST).exists() == (ballast > 0 and not tape.short_of_space)
+    assert tape.durable_seq == 2 * 3 * (4 if ballast else 2)
+    assert tape.short_of_space == bool(ballast)
+    refuses_everything(tape)
+    written = [path for path in segment_paths(folder) if path.read_bytes().strip(b"\0")]
+    with TapeWriter(folder, 1_800) as again:
+        assert again.last_seq == tape.durable_seq and not again.short_of_space
+        again.append(some_rows(3, first_seq=again.last_seq + 1))
+        assert segment_paths(folder)[-1] not in written
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A real file system of one MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs takes root on Linux")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_really_full(small_disk):
+    """Ballast first, then the end, with all that was durable there; with room again the tape goes on elsewhere."""
+    folder, filler = small_disk / "t", small_disk / "filler"
+    filler.write_bytes(bytes(300_000))
+    folder.mkdir()
+    (folder / BALLAST).write_bytes(bytes(200_000))
+    tape, rows = TapeWriter(folder, 100_000), np.zeros(10_000, EVENT)
+    rows["seq"] = rows["px"] = np.arange(1, 10_001)
+    with pytest.raises(TapePoisoned, match="No space left on device"):
+        while True:
+            tape.append(rows[tape.last_seq : tape.last_seq + 150])
+    assert tape.short_of_space and not (folder / BALLAST).exists()
+    refuses_everything(tape)
+    assert durable_seq(folder) == tape.durable_seq > 3_000
+    assert same(gather(read_rows(folder))[0], rows[: tape.durable_seq])
+    written = [path for path in segment_paths(folder) if path.read_bytes().strip(b"\0")]
+    filler.unlink()
+    with TapeWriter(folder, 100_000) as again:
+        assert again.last_seq == tape.durable_seq
+        again.append(rows[again.last_seq : again.last_seq + 150])
+        assert segment_paths(folder)[-1] not in written
+    assert same(gather(read_rows(folder))[0], rows[: again.last_seq])

@@ -1,0 +1,1 @@
+"""ZeroMQ between processes: hints and copies, never the truth."""

@@ -1,0 +1,143 @@
+"""Checks of calls and answers: may a strategy call it, with these arguments, and return that."""
+
+import ast
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import onetape
+from adapters.strategies.allowed import INSTEAD, METHODS, NUMPY, is_known, why_not
+from adapters.strategies.reach import OURS, callee, calls_of
+from adapters.strategies.refused import CALLS
+from adapters.strategies.roles import PART, Roles
+from adapters.strategies.source import MISSING, Source
+from kernel.errors import StrategyError
+from kernel.signals import Signal
+
+_IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
+_TAKE_CONTEXT = ("target", "place", "cancel")
+_TAKE_ANY = ("crossed_above", "crossed_below", "place")
+_NO_SIGNAL = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.ListComp)
+
+
+def check_calls(source: Source, roles: Roles) -> None:
+    """Raise StrategyError at the first call that cannot work, or may work out differently another time."""
+    for node, value in calls_of(source):
+        where, name = source.where(node), ast.unparse(node.func)
+        if isinstance(node.func, ast.Name) and node.func.id in CALLS and value is not MISSING:
+            raise StrategyError(f"{where}: a strategy cannot use {CALLS[node.func.id]}")
+        ours, theirs = OURS.get(id(value)), callee(value)
+        if ours in _IN_HOOKS:
+            _check_arguments(node, getattr(value, "py_func", value), where, name)
+            _check_numbers(source, node, ours, roles)
+        elif theirs is not None:
+            _check_arguments(node, theirs, where, name)
+        elif value is MISSING:
+            _check_method(source, node, roles)
+        elif isinstance(getattr(value, "py_func", value), types.FunctionType) and not _of_numpy(value, name):
+            raise StrategyError(f"{where}: {name}() needs `@helper` above its definition to be compiled")
+        elif not is_known(value) or ours is not None:
+            raise StrategyError(f"{where}: a strategy cannot use {name}(): {why_not(value, name)}")
+        elif not (isinstance(value, type) and issubclass(value, Exception)) and _has_text(node):
+            raise StrategyError(f"{where}: {name}() of a text: strategies work with numbers only")
+
+
+def _of_numpy(value: Any, name: str) -> bool:
+    return str(getattr(value, "__module__", "")).partition(".")[0] == "numpy" or name.startswith(("np.", "numpy."))
+
+
+def _has_text(node: ast.Call) -> bool:
+    return any(isinstance(arg, ast.Constant) and isinstance(arg.value, str) for arg in _all_arguments(node))
+
+
+def _all_arguments(node: ast.Call) -> list[ast.expr]:
+    return [*node.args, *(keyword.value for keyword in node.keywords)]
+
+
+def _check_arguments(node: ast.Call, function: Callable, where: str, name: str) -> None:
+    signature = inspect.signature(function)
+    if any(keyword.arg is None for keyword in node.keywords):
+        raise StrategyError(f"{where}: {name}() cannot take **: write the arguments out")
+    try:
+        signature.bind(*node.args, **{str(keyword.arg): keyword.value for keyword in node.keywords})
+    except TypeError as error:
+        takes = f"({', '.join(_plainly(p) for p in signature.parameters.values())})"
+        raise StrategyError(f"{where}: {name}(): {error}: it takes {takes}") from None
+
+
+def _plainly(parameter: inspect.Parameter) -> str:
+    value = parameter.default
+    return parameter.name if value is inspect.Parameter.empty else f"{parameter.name}={value}"
+
+
+def _check_numbers(source: Source, node: ast.Call, ours: str, roles: Roles) -> None:
+    """`ctx` where it belongs, and no record where a number does."""
+    where, values = source.where(node), _all_arguments(node)
+    if ours in _TAKE_CONTEXT:
+        first = next((k.value for k in node.keywords if k.arg == "ctx"), node.args[0] if node.args else None)
+        role = roles.of(source, first) if first is not None else None
+        if role is None or role.what not in ("ctx", PART):
+            raise StrategyError(f"{where}: {ours}() takes ctx first")
+        values = [value for value in values if value is not first]
+    for value in values if ours not in _TAKE_ANY else ():
+        if roles.of(source, value) is not None:
+            text = ast.unparse(value)
+            raise StrategyError(f"{where}: {ours}() of {text}: {text} is a record, not a number: name a field of it")
+
+
+def _check_method(source: Source, node: ast.Call, roles: Roles) -> None:
+    where, name = source.where(node), ast.unparse(node.func)
+    if not isinstance(node.func, ast.Attribute):
+        if isinstance(node.func, ast.Name) and node.func.id not in source.local:
+            return  # not defined at all: the check of names says so
+        raise StrategyError(f"{where}: {name}() calls what is not known before the run: write the function's name")
+    role = roles.of(source, node.func.value)
+    if role is not None and role.what == "self":
+        raise StrategyError(
+            f"{where}: {name}() cannot be called, since {ast.unparse(node.func.value)} is a record of numbers: "
+            "write a function at the top of the file, with @helper above it, and hand it what it needs"
+        )
+    if node.func.attr not in METHODS:
+        why = INSTEAD.get(node.func.attr, f"of lists and arrays a strategy calls {', '.join(METHODS)}")
+        raise StrategyError(f"{where}: a strategy cannot use {name}(): {why}")
+    changes = node.func.attr in ("append", "pop", "extend", "insert", "clear", "reverse")
+    if role is not None and changes:
+        raise StrategyError(f"{where}: {ast.unparse(node.func.value)} is given, not set: take a copy() first")
+
+
+def check_answers(hook: Source) -> None:
+    """Raise StrategyError where a hook returns what is plainly no signal."""
+    for node in ast.walk(hook.node):
+        if isinstance(node, ast.Return) and node.value is not None:
+            for value in _outcomes(node.value):
+                if _is_no_signal(hook, value):
+                    text = ast.unparse(value)
+                    raise StrategyError(
+                        f"{hook.where(node)}: {hook.name} returns {text}: a hook returns one signal, HOLD or None; "
+                        "place(ctx, signal) sends more than one"
+                    )
+
+
+def _outcomes(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.IfExp):
+        return [*_outcomes(node.body), *_outcomes(node.orelse)]
+    return [node]
+
+
+def _is_no_signal(hook: Source, node: ast.expr) -> bool:
+    if isinstance(node, _NO_SIGNAL):
+        return not (isinstance(node, ast.Constant) and node.value is None)
+    if isinstance(node, ast.Call):
+        value = hook.value_of(node.func)
+        return OURS.get(id(value)) in ("crossed_above", "crossed_below") or (is_known(value) and value is not Signal)
+    if isinstance(node, ast.Name | ast.Attribute):
+        value = hook.value_of(node)
+        given = isinstance(node, ast.Attribute) and value is MISSING
+        return given or isinstance(value, int | float | str | np.ndarray)
+    return False
+
+
+assert set(NUMPY).isdisjoint(INSTEAD)

@@ -1,0 +1,81 @@
+"""Snapshots of the kernel's state, so that a start need not begin at the first event. Derived: delete them at will.
+
+A snapshot counts only for the very tape, code and layout it was made with; any other one is passed over.
+"""
+
+import hashlib
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.files import canonical_json, write_whole
+from adapters.tape.frame import SCHEMA_ID
+from adapters.tape.parts import digest_at
+from kernel.state import LAYOUT
+
+MAGIC = b"ONETAPES"
+KEEP = 3
+SUFFIX = ".snapshot"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The kernel's tables after event `seq` of a tape whose digest was then `tape_digest`. `code` names what ran."""
+
+    seq: int
+    tape_digest: str
+    code: str
+    tables: dict[str, bytes]
+    about: dict[str, Any]  # what else the host needs to go on from here, as JSON
+
+
+def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
+    """Write a snapshot durably and let the oldest go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head = canonical_json(
+        {
+            "seq": snapshot.seq,
+            "tape_digest": snapshot.tape_digest,
+            "code": snapshot.code,
+            "schema": SCHEMA_ID,
+            "layout": LAYOUT,
+            "tables": [[name, len(data)] for name, data in snapshot.tables.items()],  # in the order of the bytes
+            "about": snapshot.about,
+        }
+    )
+    body = zlib.compress(b"".join(snapshot.tables.values()), 1)
+    data = MAGIC + struct.pack("<Q", len(head)) + head + body
+    path = folder / f"{snapshot.seq:015d}{SUFFIX}"
+    write_whole(path, data + hashlib.sha256(data).digest())
+    for old in sorted(folder.glob(f"*{SUFFIX}"))[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def usable_snapshot(folder: Path, tape: Path, code: str, last_seq: int) -> Snapshot | None:
+    """The newest snapshot in `folder` up to `last_seq` that is of this tape, code and layout; None without one."""
+    for snapshot in _snapshots(folder):
+        if snapshot.seq <= last_seq and snapshot.code == code and digest_at(tape, snapshot.seq) == snapshot.tape_digest:
+            return snapshot
+    return None
+
+
+def _snapshots(folder: Path) -> Iterator[Snapshot]:
+    """Whole snapshots of this layout, newest first."""
+    for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
+        data = path.read_bytes()
+        if data[:8] != MAGIC or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+            continue
+        (length,) = struct.unpack_from("<Q", data, 8)
+        head = json.loads(data[16 : 16 + length])
+        if (head["schema"], head["layout"]) != (SCHEMA_ID, LAYOUT):
+            continue
+        body, start, tables = zlib.decompress(data[16 + length : -32]), 0, {}
+        for name, size in head["tables"]:
+            tables[name] = body[start : start + size]
+            start += size
+        yield Snapshot(head["seq"], head["tape_digest"], head["code"], tables, head["about"])

@@ -1,0 +1,131 @@
+"""The watermark of a growing tape: how far it is known to be on disk, and whose turn it is to write.
+
+One small file, `watermark`, of two slots in pages of their own, written in turn, so that one is always whole. It is
+written after each sync, without one of its own, and synced when the writer idles, changes segments or closes: it never
+says more than is durable, and a power cut may leave it some milliseconds behind. Readers of other processes read up to
+it; a tape that ends before it has lost what it had promised.
+"""
+
+import os
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import google_crc32c
+
+from adapters.disk import DISK, Disk
+from kernel.errors import TapeCorrupt
+
+NAME = "watermark"
+MAGIC = b"ONETAPEW"
+SLOT = 4_096
+RECORD = struct.Struct("<8sQQQqQQQ32s")
+LENGTH = RECORD.size + 4
+ZERO = bytes(32)
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Everything up to byte `offset` of segment `segment` is on disk: frame `number`, whose rows end at `seq`."""
+
+    counter: int = 0  # of writes of the file; the slot with the higher one is the newer
+    epoch: int = 0  # writers of the tape count from 1
+    number: int = 0
+    seq: int = 0
+    segment: int = 0  # 0: nothing was written yet
+    offset: int = 0
+    rows: int = 0  # stored so far
+    sha: bytes = ZERO  # of that frame's header
+
+    def pack(self) -> bytes:
+        body = RECORD.pack(MAGIC, self.counter, self.epoch, self.number, self.seq, self.segment, self.offset,
+                           self.rows, self.sha)  # fmt: skip
+        return body + struct.pack("<I", google_crc32c.value(body))
+
+
+def unpack(raw: bytes) -> Watermark | None:
+    """The watermark in a slot, None when it is not one that vouches for itself."""
+    if raw[:8] != MAGIC or raw[LENGTH:].strip(b"\0"):
+        return None
+    if struct.unpack_from("<I", raw, RECORD.size)[0] != google_crc32c.value(raw[: RECORD.size]):
+        return None
+    return Watermark(*RECORD.unpack_from(raw)[1:])
+
+
+def read_slots(descriptor: int) -> tuple[list[bytes], list[Watermark | None]]:
+    """Both slots, raw and read; a blank one is the watermark of a tape without frames, a damaged one None."""
+    raws = [os.pread(descriptor, SLOT, place * SLOT) for place in (0, 1)]
+    blank = bytes(SLOT)
+    return raws, [Watermark() if raw == blank else unpack(raw) if len(raw) == SLOT else None for raw in raws]
+
+
+def read_watermark(folder: Path) -> Watermark:
+    """The newer slot. Raises TapeCorrupt when the file is missing or a slot is damaged.
+
+    A slot that is being written may look damaged for a moment: it is looked at again.
+    """
+    path = folder / NAME
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        raise TapeCorrupt(
+            f"{path} is missing: the tape cannot say what it promised to hold; restore it from a copy, or have it made "
+            "anew from the frames with `onetape tape repair`"
+        ) from None
+    try:
+        for _ in range(100):
+            _, slots = read_slots(descriptor)
+            found = [slot for slot in slots if slot is not None]
+            if len(found) == 2:
+                return max(found, key=lambda slot: slot.counter)
+    finally:
+        os.close(descriptor)
+    raise TapeCorrupt(
+        f"{path}: slot {slots.index(None) + 1} of 2 is damaged: the frames may be whole; `onetape tape verify` looks, "
+        "`onetape tape repair` writes the watermark anew from them"
+    )
+
+
+class WatermarkFile:
+    """The writer's end: `move` after each sync, `sync` when there is time. `fresh`: the tape holds nothing yet."""
+
+    def __init__(self, folder: Path, fresh: bool, disk: Disk = DISK) -> None:
+        self._disk, self._path = disk, folder / NAME
+        self._file = -1
+        if fresh:
+            disk.write_whole(self._path, bytes(2 * SLOT))  # a reader finds no watermark, or a whole one
+        self.now = Watermark() if fresh else read_watermark(folder)
+        self._file = disk.open(self._path)
+        self._synced = self.now
+        self._raw, _ = read_slots(self._file)
+
+    def move(self, **changed: int | bytes) -> None:
+        """Write a new watermark into the older slot. Raises OSError."""
+        now = replace(self.now, counter=self.now.counter + 1, **changed)  # type: ignore[arg-type]
+        record, place = now.pack(), now.counter % 2
+        if self._disk.write(self._file, [record], place * SLOT) != len(record):
+            raise OSError(f"{self._path}: a short write: the disk may be full")
+        self.now, self._raw[place] = now, record + self._raw[place][LENGTH:]
+
+    @property
+    def is_synced(self) -> bool:
+        return self._synced is self.now
+
+    def sync(self) -> None:
+        if not self.is_synced:
+            self._disk.sync(self._file)
+            self._synced = self.now
+
+    def is_ours(self) -> bool:
+        """Whether no other writer has taken the tape over, nor anybody replaced the file."""
+        try:
+            there, here = os.stat(self._path), os.fstat(self._file)
+        except FileNotFoundError:
+            return False
+        same = (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev)
+        return same and all(os.pread(self._file, LENGTH, k * SLOT) == self._raw[k][:LENGTH] for k in (0, 1))
+
+    def close(self) -> None:
+        if self._file >= 0:
+            self._disk.close(self._file)
+            self._file = -1

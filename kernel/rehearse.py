@@ -1,0 +1,50 @@
+"""Recorded rows in the place of decisions: memory is made anew by other code, orders and money come from the tape.
+
+`s.recorded` makes the step take a tape's own rows, outputs included. Nothing is decided then: a strategy is called as
+it would be, what it asks for is dropped, and what was recorded of that call is folded in its place, so that the next
+call sees the account as it was.
+"""
+
+from kernel.codes import Kind, Origin, code
+from kernel.evolve import evolve
+from kernel.jit import jit, jit_call
+from kernel.state import HERE, INTENTS
+from kernel.tables import call_frame, input_event
+
+SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
+EXTERNAL = code(Origin.EXTERNAL)
+
+
+@jit_call
+def fold_answers(s, strategy, cause):
+    """Fold the recorded answers to one call: its signals or its fault, and all they led to; with strategy 0, what comes
+    before the first of any. Returns how many signals or faults, -1 when a signal is another than was just asked for."""
+    answers, others = 0, 0
+    while s.next < s.limit:
+        e = input_event(s, s.next)
+        if e.origin == EXTERNAL:
+            break
+        if e.kind == SIGNAL or e.kind == FAULT:
+            if e.strategy != strategy or e.cause != cause:
+                break
+            if e.kind == SIGNAL and (answers >= INTENTS or _is_another(call_frame(s).ctx.intents[answers], e)):
+                others += 1
+            answers += 1
+        evolve(s, e)
+        s.next += 1
+    return answers if others == 0 else -1
+
+
+@jit
+def _is_another(intent, signal):
+    """Whether a call asked for something else than was recorded; prices are left to the tick."""
+    terms = intent.side != signal.side or intent.qty != signal.qty or intent.order_type != signal.order_type
+    return terms or (intent.instrument != HERE and intent.instrument != signal.instrument)
+
+
+@jit_call
+def fold_rest(s):
+    """Fold what is left of the slice's decisions: those that other code made in an order of its own."""
+    while s.next < s.limit and input_event(s, s.next).origin != EXTERNAL:
+        evolve(s, input_event(s, s.next))
+        s.next += 1

@@ -1,0 +1,74 @@
+"""Cash set aside for working orders, so that no fill near its price can overdraw the account.
+
+It is kept a position and side, not an order: whichever of several orders fills first may close the position, and the
+others then open one. What is set aside is the most that all of them together can come to open: the value of them all,
+less what closes the position, counted at the cheapest of their prices. Nothing is set aside for what only closes.
+"""
+
+from kernel.accounting import fee_of
+from kernel.jit import jit, jit_call
+from kernel.tables import account, market, order, position
+from kernel.units import MONEY_MAX, PX_MAX, fits_product
+
+
+@jit_call
+def cheapest_px(s, strategy, instrument, side):
+    """Lowest price a working order of this position and side is valued at; PX_MAX without any."""
+    px = PX_MAX
+    slot = market(s, instrument).order_head
+    while slot >= 0:
+        o = order(s, slot)
+        if o.strategy == strategy and o.side == side and o.reserve_px < px:
+            px = o.reserve_px
+        slot = o.next
+    return px
+
+
+@jit
+def cash_for(s, qty, px):
+    """What filling `qty` at `px` takes, fee included, money."""
+    return qty * px + fee_of(s, qty, px)
+
+
+@jit
+def closable(side, held):
+    """How much an order of `side` can close of a position of `held`."""
+    return max(0, -side * held)
+
+
+@jit_call
+def to_set_aside(s, strategy, instrument, side, working, value, px):
+    """Cash for `working` orders of a side that are worth `value` together; `px` is that of one that is not yet working,
+    PX_MAX for none."""
+    closes = closable(side, position(s, strategy, instrument).qty)
+    if working <= closes:
+        return 0
+    if closes == 0:
+        return value
+    return value - closes * min(px, cheapest_px(s, strategy, instrument, side))
+
+
+@jit_call
+def set_aside(s, strategy, instrument):
+    """Set cash aside anew for the working orders of a position."""
+    p = position(s, strategy, instrument)
+    buy = to_set_aside(s, strategy, instrument, 1, p.working_buy, p.value_buy, PX_MAX)
+    sell = to_set_aside(s, strategy, instrument, -1, p.working_sell, p.value_sell, PX_MAX)
+    account(s).reserved += buy + sell - p.reserved_buy - p.reserved_sell
+    p.reserved_buy, p.reserved_sell = buy, sell
+
+
+@jit_call
+def value_order(s, o):
+    """Count a working order at what is left of it; at nothing once nothing is."""
+    p = position(s, o.strategy, o.instrument)
+    value = 0
+    if o.leaves_qty > 0:
+        assert fits_product(o.leaves_qty, o.reserve_px), "an order is worth more than money holds"
+        value = cash_for(s, o.leaves_qty, o.reserve_px)
+    if o.side > 0:
+        p.value_buy += value - o.value
+    else:
+        p.value_sell += value - o.value
+    o.value = value
+    assert p.value_buy < MONEY_MAX and p.value_sell < MONEY_MAX, "working orders are worth more than money holds"

@@ -1,0 +1,73 @@
+"""What orders, positions and the account became, event by event: the rows that the as-of macros ask."""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from kernel.codes import Kind, TradingState
+from projections.folding import Folded, rows_of
+from projections.names import REASON, STATUS, RunConfig, label
+from projections.tables import insert, with_nulls
+from projections.watch import WATCHED
+
+SETS_TERMS = [int(kind) for kind in (Kind.ORDER_SUBMITTED, Kind.ORDER_DENIED, Kind.ORDER_RESTATED)]
+STATES = tuple(state.name for state in TradingState)
+CHANGE = np.dtype(
+    [
+        (name, "i8")
+        for name in ("seq", "ts", "ts_init", "strategy", "instrument", "qty", "cost", "realized", "fees", "dividends")
+    ]
+)
+
+
+def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded) -> None:
+    """Append what the batch changed."""
+    _add_order_changes(connection, tape, rows_of(folded.rows, Kind.ORDER_SUBMITTED, Kind.ORDER_RESTATED))
+    changes = _position_changes(folded)
+    columns = {name: changes[name] for name in CHANGE.names or () if name not in ("strategy", "instrument")}
+    words = {
+        "strategy": label(run.strategies, changes["strategy"]),
+        "symbol": label(run.symbols, changes["instrument"]),
+    }
+    insert(connection, "position_changes", tape, columns | words)
+    account = folded.account
+    columns = {name: account[name] for name in ("seq", "ts", "ts_init", *WATCHED)}
+    insert(connection, "account_changes", tape, columns | {"trading_state": label(STATES, account["trading_state"])})
+
+
+def _add_order_changes(connection: duckdb.DuckDBPyConnection, tape: str, rows: np.ndarray) -> None:
+    kept = ~np.isin(rows["kind"], SETS_TERMS)
+    terms: dict[str, pa.Array] = {name: with_nulls(rows[name], kept) for name in ("qty", "px", "trigger_px")}
+    insert(
+        connection,
+        "order_changes",
+        tape,
+        {
+            **{name: rows[name] for name in ("seq", "ts_init", "order_id", "cum_qty", "leaves_qty")},
+            **terms,
+            "ts": rows["ts_event"],
+            "status": label(STATUS, rows["status"]),
+            "reason": label(REASON, rows["reason"]),
+        },
+    )
+
+
+def _position_changes(folded: Folded) -> np.ndarray:
+    """CHANGE records: one a fill, then one a position that a split or dividend changed."""
+    fills, traces = folded.fills, folded.traces
+    parts = [np.zeros(len(fills), CHANGE)]
+    for name in ("seq", "ts_init", "strategy", "instrument"):
+        parts[0][name] = fills[name]
+    parts[0]["ts"], parts[0]["fees"] = fills["ts_event"], fills["fee"]
+    parts[0]["qty"], parts[0]["cost"], parts[0]["realized"] = (
+        traces[name] for name in ("qty_after", "cost_after", "realized")
+    )
+    for action in folded.actions:
+        part = np.zeros(len(action.strategy), CHANGE)
+        for name in ("seq", "ts_init", "instrument"):
+            part[name] = action.row[name]
+        part["ts"] = action.row["ts_event"]
+        for name in ("strategy", "qty", "cost", "realized", "dividends"):
+            part[name] = getattr(action, name)
+        parts.append(part)
+    return np.concatenate(parts)

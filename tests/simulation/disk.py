@@ -1,0 +1,224 @@
+"""A disk that can lose power: every operation is done on a real folder and written down, to be crashed afterwards.
+
+What a crash may leave follows ext4: `sync` makes the earlier writes and the length of one file durable, not its name;
+`sync_folder` makes the names in one folder durable, in the order in which they were given; anything else may be there
+or not, writes in any order and by sectors of 512 bytes, names in order.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from adapters.disk import Disk
+
+SECTOR = 512
+FOLDER = 0  # the file number of what is a folder
+Files = dict[str, bytes | None]  # relative path: content, None for a folder
+
+
+class Op(NamedTuple):
+    """One operation: what, on which file (they are numbered from 1), on which name in which folder."""
+
+    what: str
+    file: int = FOLDER
+    path: str = ""
+    to: str = ""
+    offset: int = 0
+    data: bytes = b""
+
+
+class Mode(Enum):
+    """What a crash does with everything that was not synced."""
+
+    LOSE = "lose everything"
+    KEEP = "keep everything"
+    REORDER = "any of the writes survive"
+    TEAR = "any sectors of the writes survive"
+    ENTRIES = "lose directory entries"
+
+
+RANDOM = (Mode.REORDER, Mode.TEAR)
+
+
+class RecordingDisk(Disk):
+    """Does everything below `root` and keeps a log of it. Files that are there already are numbered in name order."""
+
+    def __init__(self, root: Path, log: list[Op] | None = None) -> None:
+        self.root, self.log = root, [] if log is None else log
+        self._numbers = {name: k for k, (name, _) in enumerate(sorted(files_below(root).items()), 1)}
+        self._descriptors: dict[int, int] = {}
+        self._count = len(self._numbers)
+
+    def _name(self, path: Path) -> str:
+        name = path.relative_to(self.root).as_posix()
+        return "" if name == "." else name
+
+    def open(self, path: Path) -> int:
+        descriptor, name = super().open(path), self._name(path)
+        if name not in self._numbers:
+            self._count += 1
+            self._numbers[name] = self._count
+            self.log.append(Op("create", self._count, name))
+        self._descriptors[descriptor] = self._numbers[name]
+        return descriptor
+
+    def write(self, descriptor: int, parts: Sequence[bytes], offset: int) -> int:
+        written = super().write(descriptor, parts, offset)
+        data = b"".join(parts)[:written]
+        self.log.append(Op("write", self._descriptors[descriptor], offset=offset, data=data))
+        return written
+
+    def sync(self, descriptor: int) -> None:
+        super().sync(descriptor)
+        self.log.append(Op("sync", self._descriptors[descriptor]))
+
+    def reserve(self, descriptor: int, length: int) -> None:
+        super().reserve(descriptor, length)
+        self.log.append(Op("reserve", self._descriptors[descriptor], offset=length))
+
+    def truncate(self, descriptor: int, length: int) -> None:
+        super().truncate(descriptor, length)
+        self.log.append(Op("truncate", self._descriptors[descriptor], offset=length))
+
+    def rename(self, old: Path, new: Path) -> None:
+        super().rename(old, new)
+        self._numbers[self._name(new)] = self._numbers.pop(self._name(old))
+        self.log.append(Op("rename", path=self._name(old), to=self._name(new)))
+
+    def remove(self, path: Path) -> None:
+        super().remove(path)
+        del self._numbers[self._name(path)]
+        self.log.append(Op("remove", path=self._name(path)))
+
+    def make_folder(self, path: Path) -> None:
+        is_new = not path.exists()
+        super().make_folder(path)
+        if is_new:
+            self.log.append(Op("folder", path=self._name(path)))
+
+    def sync_folder(self, path: Path) -> None:
+        super().sync_folder(path)
+        self.log.append(Op("sync_folder", path=self._name(path)))
+
+
+def files_below(root: Path) -> Files:
+    """All files and folders below `root` but the locks, which mean nothing after a crash."""
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
+        if path.suffix != ".lock"
+    }
+
+
+@dataclass
+class Content:
+    """What of a file is on the disk, and the operations on it that may not be."""
+
+    durable: bytes = b""
+    waiting: list[Op] = field(default_factory=list)
+
+
+def applied(content: bytes, ops: Iterable[Op]) -> bytes:
+    """A file after writes and changes of its length."""
+    held = bytearray(content)
+    for op in ops:
+        if op.what == "write":
+            held.extend(bytes(max(0, op.offset - len(held))))
+            held[op.offset : op.offset + len(op.data)] = op.data
+        elif op.what == "truncate" and op.offset < len(held):
+            del held[op.offset :]
+        else:
+            held.extend(bytes(max(0, op.offset - len(held))))
+    return bytes(held)
+
+
+def torn(content: Content, rng: random.Random) -> bytes:
+    """Each sector, and the length, as it was after some of the operations that wait: its own choice each."""
+    versions = [content.durable]
+    for op in content.waiting:
+        versions.append(applied(versions[-1], [op]))
+    length = len(rng.choice(versions))
+    sectors = (rng.choice(versions)[at : at + SECTOR].ljust(SECTOR, b"\0") for at in range(0, length, SECTOR))
+    return b"".join(sectors)[:length]
+
+
+class Platter:
+    """The disk as a crash would find it: fed with operations one by one, asked at any time what may be left."""
+
+    def __init__(self, start: Files) -> None:
+        numbers = {name: k for k, name in enumerate(sorted(start), 1)}
+        self._contents = {numbers[name]: Content(data) for name, data in start.items() if data is not None}
+        self._names = {name: FOLDER if start[name] is None else number for name, number in numbers.items()}
+        self._waiting: list[Op] = []  # changes of names
+
+    def take(self, op: Op) -> None:
+        if op.what == "sync":
+            content = self._contents[op.file]
+            content.durable, content.waiting = applied(content.durable, content.waiting), []
+        elif op.what == "sync_folder":
+            self._names = renamed(self._names, [each for each in self._waiting if folder_of(each.path) == op.path])
+            self._waiting = [each for each in self._waiting if folder_of(each.path) != op.path]
+        elif op.what in ("write", "reserve", "truncate"):
+            self._contents[op.file].waiting.append(op)
+        else:
+            assert folder_of(op.path) == folder_of(op.to or op.path), "a rename stays in its folder"
+            self._waiting.append(op)
+            if op.what == "create":
+                self._contents[op.file] = Content()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether every crash leaves the same."""
+        return not self._waiting and not any(content.waiting for content in self._contents.values())
+
+    def after_crash(self, mode: Mode, seed: int = 0) -> Files:
+        """The files that are left."""
+        rng = random.Random(seed)
+        kept = {Mode.LOSE: 0, Mode.ENTRIES: 0, Mode.REORDER: rng.randint(0, len(self._waiting))}
+        names = renamed(self._names, self._waiting[: kept.get(mode, len(self._waiting))])
+        reached = {name for name, number in names.items() if number == FOLDER} | {""}
+        found: Files = {}
+        for name in sorted(names):
+            if folder_of(name) in reached:
+                found[name] = None if names[name] == FOLDER else self._left(self._contents[names[name]], mode, rng)
+        return found
+
+    def _left(self, content: Content, mode: Mode, rng: random.Random) -> bytes:
+        if mode is Mode.LOSE or not content.waiting:
+            return content.durable
+        if mode is Mode.TEAR:
+            return torn(content, rng)
+        likely = rng.choice([0.2, 0.5, 0.8])
+        lives = [mode is not Mode.REORDER or rng.random() < likely for _ in content.waiting]
+        return applied(content.durable, [op for op, alive in zip(content.waiting, lives, strict=True) if alive])
+
+
+def folder_of(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def renamed(names: Mapping[str, int], ops: Iterable[Op]) -> dict[str, int]:
+    """The names after some were given, changed and taken away."""
+    found = dict(names)
+    for op in ops:
+        if op.what == "create":
+            found[op.path] = op.file
+        elif op.what == "folder":
+            found[op.path] = FOLDER
+        elif op.what == "rename":
+            found[op.to] = found.pop(op.path)
+        else:
+            del found[op.path]
+    return found
+
+
+def files_after_crash(start: Files, log: Sequence[Op], mode: Mode, seed: int = 0) -> Files:
+    """What a crash right after `log` may leave of `start`; the same for the same arguments."""
+    platter = Platter(start)
+    for op in log:
+        if op.what != "note":
+            platter.take(op)
+    return platter.after_crash(mode, seed)

@@ -1,0 +1,249 @@
+"""Plant bugs in the tape, one at a time, and see that the fast tests catch each: `python -m tests.simulation.planted`.
+
+A bug is a change of the text of a copy; the tests of the copy are run on it. A bug that no test catches is a test that
+is missing. `-v` shows which test caught it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TAPE, SIMULATION = "tests/adapters/tape/", "tests/simulation/test_crash.py"
+FLIPS, DAMAGE, READERS = f"{TAPE}test_flips.py", f"{TAPE}test_damage.py", f"{TAPE}test_readers.py"
+POISON, WRITERS = f"{TAPE}test_poison.py", f"{TAPE}test_writers.py"
+ROLLING, FAULTS = f"{TAPE}test_rolling.py", f"{TAPE}test_rolling_faults.py"
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`old` becomes `new` in a file below adapters/; `tests` are those that should see it, the likeliest first."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    more: tuple[tuple[str, str], ...] = ()  # changes of the same file, for a bug that takes several
+
+
+BUGS = [
+    Bug("skip fsync", "disk.py", "        sync_data(descriptor)\n", "        pass\n", (POISON,)),
+    Bug(
+        "skip the sync of a commit",
+        "tape/writer.py",
+        "            self._disk.sync(self._file)\n            self.durable_seq",
+        "            self.durable_seq",
+        (SIMULATION,),
+    ),
+    Bug(
+        "skip the folder's sync",
+        "tape/writer.py",
+        "        self._disk.sync(self._file)\n        self._disk.sync_folder(self.folder)\n        self._offset, self._room = 0",
+        "        self._disk.sync(self._file)\n        self._offset, self._room = 0",
+        (SIMULATION,),
+    ),
+    Bug(
+        "trust the length",
+        "tape/frame.py",
+        "    return google_crc32c.value(bytes(body)) == header.body_crc and bytes(trailer)",
+        "    return bytes(trailer)",
+        (FLIPS,),
+    ),
+    Bug(
+        "accept the first bad checksum as the end",
+        "tape/scan.py",
+        "            _check_end(path, walk, rest, watermark)\n",
+        "            watermark = Watermark(epoch=watermark.epoch)\n",
+        (FLIPS,),
+    ),
+    Bug(
+        "a bad checksum in an inner segment is its end",
+        "tape/scan.py",
+        "        if later and rest:\n",
+        "        if later and False:\n",
+        (DAMAGE,),
+    ),
+    Bug(
+        "skip the second-last segment",
+        "tape/scan.py",
+        "        walk = Walk(path, anchor, limit=watermark.offset if last else None)\n",
+        "        skipped = 2**62 if [path] == paths[-2:-1] else 0\n"
+        "        walk = Walk(path, anchor, limit=watermark.offset if last else None, from_seq=skipped)\n",
+        (DAMAGE,),
+        (
+            (
+                "    if place.header.kind == EVENTS:\n        found, notes",
+                (
+                    "    if not len(place.body):\n        return place.header.epoch, rows + place.header.rows\n"
+                    "    if place.header.kind == EVENTS:\n        found, notes"
+                ),
+            ),
+            ("    if digest.digest() != place.header.tape_digest:\n", "    if False:\n"),
+        ),
+    ),
+    Bug(
+        "watermark moved before the sync",
+        "tape/writer.py",
+        "            self._disk.sync(self._file)\n            self.durable_seq, self._durable = self.last_seq, self._number\n"
+        "            self._move_mark(self._segment, self._offset)\n",
+        "            self._move_mark(self._segment, self._offset)\n            self._disk.sync(self._file)\n"
+        "            self.durable_seq, self._durable = self.last_seq, self._number\n",
+        (SIMULATION,),
+    ),
+    Bug(
+        "the watermark is never looked at",
+        "tape/scan.py",
+        "    if watermark.number > walk.anchor.number:\n",
+        "    if False:\n",
+        (DAMAGE,),
+    ),
+    Bug("later frames are never asked", "tape/scan.py", "    while at >= 0:\n", "    while False:\n", (DAMAGE,)),
+    Bug(
+        "a torn write is thrown away",
+        "tape/writer.py",
+        "        if found.torn:\n            self._quarantine(path, found)\n",
+        "",
+        (DAMAGE,),
+    ),
+    Bug(
+        "go on in the segment that failed",
+        "tape/writer.py",
+        "        if found.cut and found.offset < self._segment_bytes:",
+        "        if found.offset < self._segment_bytes:",
+        (WRITERS, POISON),
+    ),
+    Bug(
+        "go on in the segment that failed, one writer later",
+        "tape/writer.py",
+        "self._move_mark(self._segment + 1, 0)",
+        "self._move_mark(self._segment, found.offset)",
+        (POISON,),
+    ),
+    Bug("the epoch is not raised", "tape/writer.py", "epoch=watermark.epoch + 1", "epoch=watermark.epoch", (WRITERS,)),
+    Bug(
+        "a stale writer goes on",
+        "tape/writer.py",
+        "        if not self.is_ours():\n",
+        "        if False:\n",
+        (WRITERS,),
+    ),
+    Bug("poison wears off", "tape/writer.py", "        self._poison = error\n", "", (POISON,)),
+    Bug(
+        "a short write is not noticed",
+        "tape/writer.py",
+        "            if written != length:\n",
+        "            if False:\n",
+        (POISON,),
+    ),
+    Bug(
+        "readers go on beyond the watermark",
+        "tape/reader.py",
+        "mark.offset if is_last else None, self.next_seq)",
+        "None, self.next_seq)",
+        (READERS,),
+    ),
+    Bug(
+        "readers do not check how parts follow",
+        "tape/reader.py",
+        "        if part.segment != self._segment or not follows:\n",
+        "        if False:\n",
+        (READERS,),
+    ),
+    Bug(
+        "the chain is not followed",
+        "tape/scan.py",
+        "        if header.number != self.anchor.number + 1 or header.previous != self.anchor.sha:\n",
+        "        if False:\n",
+        (DAMAGE,),
+    ),
+    Bug(
+        "seal without reading back",
+        "tape/rolling.py",
+        "    check_rows(unfinished, manifest, start.digest)\n",
+        "",
+        (FAULTS,),
+    ),
+    Bug(
+        "seal without comparing the digest",
+        "tape/rolling.py",
+        "            if place.header.tape_digest != tape.tape_digest.digest():\n",
+        "            if False:\n",
+        (FAULTS,),
+    ),
+    Bug(
+        "frames go before their part is durable",
+        "tape/rolling.py",
+        "    os.rename(unfinished, target)\n    sync_folder(target.parent)\n    path.unlink()\n",
+        "    os.rename(unfinished, target)\n    path.unlink()\n    sync_folder(target.parent)\n",
+        (FAULTS,),
+    ),
+    Bug(
+        "the segment being written is sealed",
+        "tape/rolling.py",
+        "read_watermark(folder).segment)\n",
+        "read_watermark(folder).segment + 1)\n",
+        (ROLLING,),
+    ),
+    Bug(
+        "quarantine after the cut",
+        "tape/writer.py",
+        "        if found.torn:\n            self._quarantine(path, found)\n        self._file = self._disk.open(path)\n",
+        "        self._file = self._disk.open(path)\n        if found.torn:\n"
+        "            self._disk.truncate(self._file, found.offset)\n            self._quarantine(path, found)\n",
+        (SIMULATION, DAMAGE),
+    ),
+]
+
+
+def plant(bug: Bug, room: Path) -> Path:
+    """A copy of the sources with the bug in it."""
+    tree = room / bug.name.replace(" ", "-")
+    ignored = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "sample")
+    for name in ("adapters", "kernel", "tests"):
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    for name in ("pyproject.toml", "onetape.py"):
+        shutil.copy(ROOT / name, tree / name)
+    path = tree / "adapters" / bug.file
+    text = path.read_text()
+    for old, new in ((bug.old, bug.new), *bug.more):
+        assert text.count(old) == 1, f"{bug.name}: its place is there {text.count(old)} times: look at planted.py"
+        text = text.replace(old, new)
+    path.write_text(text)
+    return tree
+
+
+def caught_by(bug: Bug, room: Path) -> str:
+    """The first test that sees the bug, "" when none does."""
+    tree = plant(bug, room)
+    asked = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    for tests in bug.tests:
+        done = subprocess.run([*asked, tests], cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode == 1:
+            failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+            return failed[0].split(" - ")[0].removeprefix("FAILED ")
+        assert done.returncode == 0, f"{bug.name}: the tests could not be run:\n{done.stdout}{done.stderr}"
+    shutil.rmtree(tree)
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """Print one line a bug; returns how many were missed."""
+    wanted = [bug for bug in BUGS if not arguments or any(word in bug.name for word in arguments)]
+    with tempfile.TemporaryDirectory(prefix="onetape-planted-") as room, ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda bug: caught_by(bug, Path(room)), wanted))
+    for bug, test in zip(wanted, found, strict=True):
+        print(f"{'caught' if test else 'MISSED'}  {bug.name:55} {test}")
+    missed = found.count("")
+    print(f"{len(wanted) - missed} of {len(wanted)} caught")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) > 0)

@@ -1,0 +1,143 @@
+"""Sessions of a writer on a recording disk, made from a seed: what it appended, what it said was durable, and when."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from adapters.files import canonical_json
+from adapters.tape.rolling import seal_closed
+from adapters.tape.writer import TapeWriter
+from kernel.schema import EVENT
+from tests.adapters.tape.rows import Notes, some_rows
+from tests.simulation.disk import Files, Op, RecordingDisk, files_below
+
+GROUP_COMMIT_S = 0.05
+
+
+@dataclass(frozen=True)
+class Written:
+    """A frame as it was appended, and what the tape then was: rows, last seq and digest."""
+
+    rows: bytes
+    notes: Notes
+    count: int
+    last_seq: int
+    digest: str
+
+
+@dataclass
+class Session:
+    """What a writer did to `start`. `frames` are all it ever wrote, those it found first."""
+
+    seed: int
+    start: Files
+    promised: int  # seq: at least this was durable before
+    segment_bytes: int
+    sealing: bool
+    frames: list[Written] = field(default_factory=list)
+    log: list[Op] = field(default_factory=list)
+
+    def up_to(self, seq: int) -> list[Written]:
+        return [frame for frame in self.frames if frame.last_seq <= seq]
+
+
+def random_rows(rng: random.Random, count: int, first_seq: int) -> np.ndarray:
+    """Rows of any bytes, now and then of zeros: nothing about them helps to tell a torn write."""
+    raw = bytes(count * EVENT.itemsize) if rng.random() < 0.2 else rng.randbytes(count * EVENT.itemsize)
+    rows = np.frombuffer(raw, EVENT).copy()
+    rows["seq"] = first_seq + np.arange(count)
+    return rows
+
+
+def named_rows(rng: random.Random, count: int, first_seq: int) -> np.ndarray:
+    """Rows that have a place in Parquet."""
+    return some_rows(count, rng.getrandbits(32), first_seq)
+
+
+class _Player:
+    def __init__(self, session: Session, folder: Path, disk: RecordingDisk) -> None:
+        self.session, self.folder, self.disk = session, folder, disk
+        self.rng, self.now = random.Random(session.seed), 0.0
+        self.tape = self.open()
+
+    def open(self) -> TapeWriter:
+        tape = TapeWriter(self.folder, self.session.segment_bytes, GROUP_COMMIT_S, lambda: self.now, disk=self.disk)
+        self.note(tape)
+        return tape
+
+    def note(self, tape: TapeWriter) -> None:
+        """What the caller was told is durable, in the log beside what was done."""
+        self.disk.log.append(Op("note", offset=tape.durable_seq))
+
+    def wrote(self, rows: bytes, notes: Notes) -> None:
+        tape = self.tape
+        self.session.frames.append(Written(rows, notes, tape.rows, tape.last_seq, tape.tape_digest.hex()))
+
+    def append(self) -> None:
+        count = self.rng.choice([1, 1, 1, 2, 3, 5, 20])  # 20: more than a segment
+        make = named_rows if self.session.sealing else random_rows
+        rows = make(self.rng, count, self.tape.last_seq + 1)
+        noted = self.rng.sample(rows["seq"].tolist(), 1) if self.rng.random() < 0.3 else []
+        notes = {seq: self.rng.choice(["", "fünf", "x" * self.rng.randint(1, 600)]) for seq in noted}
+        self.tape.append(rows, notes, durable=self.rng.random() < 0.15)
+        self.wrote(rows.tobytes(), notes)
+
+    def refer(self) -> None:
+        self.tape.append_ref(canonical_json({"count": self.rng.randint(0, 10**9)}), self.tape.last_seq + 2)
+        self.wrote(b"", {})
+
+    def wait(self) -> None:
+        self.now += self.rng.choice([0.02, 0.06])
+        self.tape.tick()
+
+    def again(self) -> None:
+        self.tape.close()
+        self.tape = self.open()
+
+    def play(self, steps: int) -> None:
+        moves = [self.append] * 16 + [self.wait] * 3 + [self.refer, self.again, self.mark, self.sync]
+        for _ in range(steps):
+            self.rng.choice(moves)()
+            self.note(self.tape)
+        if self.rng.random() < 0.5:
+            self.tape.close()
+            self.disk.log.append(Op("note", offset=self.tape.last_seq))
+        else:
+            self.tape.sync()
+            self.note(self.tape)
+            self.tape.close()
+            while self.disk.log.pop().what != "note":  # the power went before it was closed
+                pass
+            self.note(self.tape)
+
+    def mark(self) -> None:
+        self.tape.mark()
+
+    def sync(self) -> None:
+        self.tape.sync()
+
+
+def play(
+    folder: Path,
+    seed: int,
+    steps: int,
+    found: list[Written],
+    segment_bytes: int,
+    sealing: bool,
+    log: list[Op] | None = None,
+) -> Session:
+    """Have a writer work on the tape in `folder`, of which it must find the frames `found`.
+
+    `sealing`: what is closed becomes Parquet first.
+    """
+    promised = found[-1].last_seq if found else 0
+    if sealing and found:
+        seal_closed(folder)
+    session = Session(seed, files_below(folder), promised, segment_bytes, sealing, list(found))
+    disk = RecordingDisk(folder, log)
+    player = _Player(session, folder, disk)
+    player.play(steps)
+    session.log = disk.log
+    return session
