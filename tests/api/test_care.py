@@ -40,6 +40,7 @@ def level(call, home: Path, what: str) -> str:
 # Doctor -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sim
 def test_a_sound_home(traded, call):
     said = call(traded, "doctor")
     assert said.code == 0 and " 0 bad" in said.out and said.out.count("\n") >= 9
@@ -67,6 +68,7 @@ def test_what_is_bad_says_how_to_mend_it(traded, call):
     assert level(call, traded, "secrets") == "ok"
 
 
+@pytest.mark.sim
 def test_leftovers_and_writers(traded, call):
     folder = account_of(traded)
     with TapeWriter(folder):
@@ -359,6 +361,7 @@ def test_prune_by_age_and_number(full, call, good):
         assert call(full, "prune", *arguments).code == 2
 
 
+@pytest.mark.sim
 def test_prune_runs(full, good, call):
     newest_run = sorted((full / "runs").iterdir())[-1]
     found = good(full, "prune", "--runs", "--keep", "1", "--yes")

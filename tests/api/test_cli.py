@@ -227,6 +227,7 @@ def test_homes(home, call, good, monkeypatch, tmp_path):
     assert good(home.name, "replay", "latest")["identical"], "a relative home"
 
 
+@pytest.mark.sim
 def test_report(home, call, good, tmp_path):
     run = good(home, "backtest", *TWO)
     said = call(home, "report")

@@ -113,6 +113,7 @@ def test_generated_pages_are_fresh():
     assert docs.stale_pages(ROOT) == [], "run python -m api.docs"
 
 
+@pytest.mark.sim
 def test_pages_are_written_once(tmp_path, capsys):
     assert docs.write_pages(tmp_path) == [path for path, _ in docs.PAGES]
     assert docs.write_pages(tmp_path) == [] and docs.stale_pages(tmp_path) == []

@@ -61,6 +61,7 @@ def test_anybody_can_open_what_is_published(traded, call, good):
     subprocess.run([sys.executable, "-c", f"import duckdb; print({asked}.fetchall())"], check=True)
 
 
+@pytest.mark.sim
 def test_a_reader_keeps_what_it_opened_and_finds_the_new_one_next_time(traded, call, good):
     call(traded, "publish")
     with opened(traded) as before:
@@ -73,6 +74,7 @@ def test_a_reader_keeps_what_it_opened_and_finds_the_new_one_next_time(traded, c
     assert [path.name for path in (traded / "views").glob("*tape.duckdb*")] == ["tape.duckdb"]
 
 
+@pytest.mark.sim
 def test_a_publication_that_fails_leaves_the_old_one(traded, call, monkeypatch):
     call(traded, "publish")
     was = published_path(traded).read_bytes()
@@ -85,6 +87,7 @@ def test_a_publication_that_fails_leaves_the_old_one(traded, call, monkeypatch):
     assert len(list((traded / "views").glob(".*"))) == 0
 
 
+@pytest.mark.sim
 def test_a_home_can_be_moved(traded, call, tmp_path):
     call(traded, "publish")
     moved = shutil.move(traded, tmp_path / "elsewhere's")
@@ -99,6 +102,7 @@ def test_a_home_can_be_moved(traded, call, tmp_path):
         assert one(connection, "SELECT count(*) FROM events")[0][0] > 1_000
 
 
+@pytest.mark.sim
 def test_a_server_publishes_what_it_serves(traded, call, good):
     views = Views(traded)
     try:
@@ -160,6 +164,7 @@ def as_the_first_version(home):
         connection.execute("DELETE FROM migration WHERE number > 1")
 
 
+@pytest.mark.sim
 def test_migrate_brings_the_first_version_up(traded, call):
     call(traded, "publish")
     with opened(traded) as connection:
@@ -174,6 +179,7 @@ def test_migrate_brings_the_first_version_up(traded, call):
 
 
 @pytest.mark.parametrize("how", ["other", "garbage", "published"])
+@pytest.mark.sim
 def test_migrate_makes_anew_what_it_cannot_migrate_and_says_so(traded, call, how):
     call(traded, "publish")
     path = traded / "views" / "serve.duckdb"

@@ -296,6 +296,7 @@ def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
         assert fills() == 2
 
 
+@pytest.mark.sim
 def test_read_models_outlive_the_server_and_notice_another_tape(tmp_path):
     folder, tape = tmp_path / "tapes" / "accounts" / "main", hand_tape(8)
     write(folder, tape)
@@ -330,6 +331,7 @@ def test_read_models_outlive_the_server_and_notice_another_tape(tmp_path):
     assert fills() == 0
 
 
+@pytest.mark.sim
 def test_two_servers_on_one_home_are_refused(tmp_path):
     views = serve.Views(tmp_path)
     try:

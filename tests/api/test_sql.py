@@ -148,6 +148,7 @@ def test_a_tape_that_is_partly_sealed_is_whole(growing, good):
     assert row["n"] == int((stored(folder)[0]["seq"] <= 200).sum())
 
 
+@pytest.mark.sim
 def test_questions_beside_a_writer_see_a_whole_beginning(tmp_path):
     """A tape that grows and is sealed meanwhile: every answer has all its rows up to some seq, once each."""
     folder = tmp_path / "tapes" / "accounts" / "hand-paper"
@@ -218,6 +219,7 @@ def long_home(tmp_path_factory):
         ("select count(*) from events where kind = 'EQUITY'", 2),
     ],
 )
+@pytest.mark.sim
 def test_a_question_reads_few_row_groups(long_home, call, query, most):
     """By day, seq, tape and kind: what EXPLAIN ANALYZE says was read."""
     scans = plan(call, long_home, query)

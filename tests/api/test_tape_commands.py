@@ -252,6 +252,7 @@ def ticking(traded: Path) -> Path:
     return traded
 
 
+@pytest.mark.sim
 def test_retire(ticking, call, good):
     folder = account_of(ticking)
     verified, before = good(ticking, "verify", ACCOUNT), files_of(folder)
@@ -273,6 +274,7 @@ def test_retire(ticking, call, good):
     assert replay.code == 2 and "NOT REPLAYABLE: input retired" in replay.err and "identical" not in replay.out
 
 
+@pytest.mark.sim
 def test_files_that_a_run_cites_are_pinned(ticking, call, monkeypatch):
     """A run that reads from the account tape, as a fork will."""
     import api.retention

@@ -128,6 +128,7 @@ def test_rebuild_equals_incremental(seed, cuts, fresh):
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6))
+@pytest.mark.sim
 def test_trades_equal_a_slow_fold(seed):
     """Against Python integers, one fill after the other, without splits."""
     random = np.random.default_rng(seed)

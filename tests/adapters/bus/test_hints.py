@@ -69,6 +69,7 @@ def test_a_hint_is_sooner_than_a_poll(tmp_path):
     assert np.median(lags_ms(tmp_path / "t", "hints", 15)) < 100
 
 
+@pytest.mark.sim
 def test_without_hints_a_reader_looks_by_itself(tmp_path):
     lags = lags_ms(tmp_path / "t", "silent", 3)
     assert max(lags) < 5_000 and np.median(lags) < 600

@@ -76,6 +76,7 @@ def test_operators(name):
     same(getattr(checked, name), [pair for a, b in kinds for pair in itertools.product(a, b)])
 
 
+@pytest.mark.sim
 def test_shifts_and_single_numbers():
     for name in ("shift_left", "shift_right"):
         same(getattr(checked, name), itertools.product(WHOLES, [*WHOLES, *range(-2, 66)]))

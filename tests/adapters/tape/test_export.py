@@ -130,6 +130,7 @@ def test_nothing_is_left_of_an_export_that_failed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.sim
 def test_memory_does_not_grow_with_the_tape(tmp_path):
     def many():
         rows = orders(10_000)

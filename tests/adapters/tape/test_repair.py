@@ -237,6 +237,7 @@ def seal_some(folder: Path, count: int = 3) -> None:
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("what", ["rows", "manifest", "gone", "file"])
 @pytest.mark.parametrize("copy_is", ["sealed", "frames", "none"])
+@pytest.mark.sim
 def test_sealed_parts(whole, tape, tmp_path, number, what, copy_is):
     seal_some(tape)
     copy = {"sealed": tmp_path / "copy", "frames": whole, "none": None}[copy_is]

@@ -53,6 +53,7 @@ def tape(made, tmp_path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "main-paper"))
 
 
+@pytest.mark.sim
 def test_only_old_ticks_of_full_chunks_are_offered(tape):
     files = tick_files(tape, 60_000 * SECOND)
     assert {file.path.name for file in files} == {"quote.parquet", "trade.parquet"}
@@ -87,6 +88,7 @@ def test_ticks_go_and_all_else_stays(tape):
     assert sum(g.rows for g in retired_inputs(tape)) == gone.sum() == sum(file.rows for file in files)
 
 
+@pytest.mark.sim
 def test_the_tape_goes_on_and_more_can_go_later(tape):
     digest = check_tape(tape).digest.hex()
     retire(tape, tick_files(tape, 40_000 * SECOND), NOW)

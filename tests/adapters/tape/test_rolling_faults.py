@@ -227,6 +227,7 @@ def test_missing_exchanged_and_old_parts_are_named(grown):
     check_tape(grown)
 
 
+@pytest.mark.sim
 def test_flipped_bits_of_a_sealed_part_are_found(grown):
     """By `check_tape` in any file of any part; by the next writer in the rows it goes on from."""
     seal_closed(grown)

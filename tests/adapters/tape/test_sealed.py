@@ -51,6 +51,7 @@ def test_what_is_sealed_is_read_back(tape, cuts, other_cuts, ref_after):
 
 
 @pytest.mark.parametrize("batch", [7, 64, sealed.BATCH])
+@pytest.mark.sim
 def test_read_from_any_seq(tmp_path, monkeypatch, batch):
     """All families, several row groups and batches that end in the middle of anything."""
     monkeypatch.setattr(sealed, "ROW_GROUP", 50)
