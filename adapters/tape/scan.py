@@ -38,7 +38,8 @@ def segment_path(folder: Path, number: int) -> Path:
 
 def segment_paths(folder: Path) -> list[Path]:
     """The segments that are still frames, oldest first."""
-    return sorted(folder.glob("[0-9]" * 8 + SUFFIX))
+    names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX)) if folder.is_dir() else []
+    return [folder / name for name in names if len(name) == 8 + len(SUFFIX) and name[:8].isdecimal()]
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class TapeWriter:
         self._file = -1
         self._poison: OSError | None = None
         self.short_of_space = False  # the ballast was given up for room
+        self._lock_path = str(folder / LOCK)
         self._lock = take_lock(folder / LOCK)
         self._mark: WatermarkFile | None = None
         try:
@@ -251,7 +252,7 @@ class TapeWriter:
     def is_ours(self) -> bool:
         """Whether nobody else has begun to write this tape: the lock file is the one that is locked, the epoch ours."""
         try:
-            there, here = os.stat(self.folder / LOCK), os.fstat(self._lock)
+            there, here = os.stat(self._lock_path), os.fstat(self._lock)
         except FileNotFoundError:
             return False
         return (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev) and self._marked.is_ours()

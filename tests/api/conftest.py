@@ -64,6 +64,13 @@ def home(market: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(market, tmp_path / "home"))
 
 
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Account tapes of a mebibyte: homes are copied often here, and reserved space is copied, too."""
+    monkeypatch.setenv("ONETAPE_TAPE__SEGMENT_MIB", "1")
+    monkeypatch.setenv("ONETAPE_TAPE__BALLAST_MIB", "1")
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable]:
     """`call(home, "backtest", ...)`: the exit code and what was printed. Signals are as before afterwards."""

@@ -51,6 +51,7 @@ def test_a_sound_home(traded, call):
     assert call(traded / "new", "doctor").code == 0, "no home yet is a warning"
 
 
+@pytest.mark.sim
 def test_what_is_bad_says_how_to_mend_it(traded, call):
     key = traded / "secrets" / "api.key"
     key.parent.mkdir()
@@ -195,6 +196,8 @@ def test_beside_a_running_writer(tmp_path):
             time.sleep(0.01)
         ends = []
         for _ in range(5):
+            while ends and durable_seq(folder) == ends[-1]:
+                time.sleep(0.005)
             made = backup(home, tmp_path / "backups", None, False)
             copy = made.folder / "home" / "tapes" / "accounts" / ACCOUNT
             found = check_tape(copy)

@@ -244,6 +244,7 @@ def test_report(home, call, good, tmp_path):
     assert call(home, "report", "main-paper").code == 0
 
 
+@pytest.mark.sim
 def test_output_that_nobody_reads(home, good):
     """`onetape runs | head -c1`: no traceback."""
     good(home, "backtest", *TWO[:2], "--symbols", "ACC")

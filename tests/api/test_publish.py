@@ -140,6 +140,7 @@ def test_a_server_publishes_seldom(traded, monkeypatch):
     assert len(made) == 3
 
 
+@pytest.mark.sim
 def test_migrate_has_nothing_to_do(traded, call, good):
     said = call(traded, "migrate")
     assert said.code == 0 and "nothing to do" in said.out

@@ -32,6 +32,7 @@ def run(home, good):
     return good(home, "backtest", *TWO)
 
 
+@pytest.mark.sim
 def test_figures_agree_with_the_run(home, run, good):
     def one(query: str):
         [row] = good(home, "sql", query)
@@ -57,6 +58,7 @@ def test_csv_json_and_text(home, run, call):
     assert text.code == 0 and all(symbol in text.out for symbol in SYMBOLS)
 
 
+@pytest.mark.sim
 def test_which_run(home, run, good):
     other = good(home, "backtest", *TWO[:2], "--symbols", "ACC")
     query = "select count(*) n from fills"

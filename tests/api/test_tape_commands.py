@@ -96,6 +96,7 @@ def test_show_for_machines(traded, call):
         (["repair", ACCOUNT, "--from", "nowhere"], ["holds no copy of main-paper"]),
     ],
 )
+@pytest.mark.sim
 def test_requests_that_cannot_be(traded, call, arguments, words):
     said = call(traded, "tape", *arguments)
     assert said.code == 2 and said.err.startswith("onetape: ") and said.err.count("\n") == 1, said

@@ -101,6 +101,7 @@ def test_backtest_equals_the_engine(backtest):
 
 @pytest.mark.parametrize("size", [7, 500])
 @pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.sim
 def test_backtest_in_batches(backtest, size, fresh):
     rows, notes, _ = backtest
     rows = rows[:120] if size == 7 else rows

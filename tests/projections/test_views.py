@@ -97,6 +97,7 @@ def test_as_of_is_the_fold_at_every_seq(seed):
     check_everywhere(rows, tape.notes, seqs if seed == 0 else np.unique(np.append(seqs[::7], seqs[-1])))
 
 
+@pytest.mark.sim
 def test_as_of_a_backtest_with_a_split_and_a_dividend():
     def change(bars):
         bars = with_actions(bars, 300, Kind.SPLIT, 0, numerator=3, denominator=2)
@@ -113,6 +114,7 @@ def test_as_of_a_backtest_with_a_split_and_a_dividend():
     )
 
 
+@pytest.mark.sim
 def test_at_a_moment_is_as_of_the_last_seq_there():
     rows, notes, _ = record(120)
     connection = project(rows, notes)

@@ -84,6 +84,7 @@ UNCOMPILED = {  # body, with the line the compiler stumbles over last: what is s
 
 @pytest.mark.skipif(not COMPILED, reason="only the compiler sees this")
 @pytest.mark.parametrize("body", UNCOMPILED)
+@pytest.mark.sim
 def test_what_only_the_compiler_sees(strategy_file, body):
     """File, line and reason in a sentence; not the compiler's page."""
     path = strategy_file(hook(body, before="@helper\ndef twice(x):\n    return x * 2\n"))
