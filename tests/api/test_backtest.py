@@ -64,6 +64,7 @@ def test_batch_sizes_change_nothing(home, monkeypatch, most):
     assert replay_run(home, whole.folder).identical
 
 
+@pytest.mark.sim
 def test_processes_hash_seeds_and_the_interpreter(home, good):
     """Two processes with other hash seeds, and a slice interpreted and compiled: every digest the same."""
     piece = ("--symbols", "ACC,ZEEL", "--to", DAYS[0])

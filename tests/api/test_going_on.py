@@ -31,6 +31,7 @@ def test_from_one_tape_to_the_next(days, good, call):
     assert again["new_bars"] == 0 and again["decision_digest"] == good(days, "backtest", *EMA)["decision_digest"]
 
 
+@pytest.mark.sim
 def test_bars_that_were_left_out_cannot_come_in_later(days, good, call):
     good(days, *live(days, "day1"))
     good(days, *live(days, "day3"))

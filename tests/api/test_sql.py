@@ -129,6 +129,7 @@ def growing(tmp_path):
     return home
 
 
+@pytest.mark.sim
 def test_a_tape_that_is_partly_sealed_is_whole(growing, good):
     folder = growing / "tapes" / "accounts" / "hand-paper"
     assert counts(good, growing) == counts_of(folder)

@@ -150,6 +150,7 @@ def test_mixed_lengths_are_never_known_early(tmp_path_factory, symbols):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(SECONDS), st.integers(2, 200), st.randoms(use_true_random=False), st.sampled_from((2, 5, 20)))
+@pytest.mark.sim
 def test_thin_trading_is_never_known_early(tmp_path_factory, seconds, count, random, one_in):
     folder = tmp_path_factory.mktemp("thin")
     rows = [row for row in bars("A", seconds, count) if random.randrange(one_in)] or bars("A", seconds, 2)

@@ -33,6 +33,7 @@ def test_an_edited_neighbour_is_compiled_anew(load, strategy_file, tmp_path):
     assert hashes[0] == hashes[2] != hashes[1]
 
 
+@pytest.mark.sim
 def test_an_edited_constant_is_compiled_anew(load, strategy_file):
     seen = []
     for size in (4, 9):

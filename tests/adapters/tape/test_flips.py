@@ -218,6 +218,7 @@ def flip_a_manifest(folder: Path, step: int) -> int:
     return done
 
 
+@pytest.mark.sim
 def test_flipped_bits_of_a_sealed_parts_manifest():
     with fresh_folder() as folder:
         assert flip_a_manifest(folder, 7) > 1_000

@@ -25,10 +25,10 @@ class Follower:
 
     def __init__(self) -> None:
         self.seq = 0
-        self._held = join_rows([])  # batches of sealed parts end anywhere
+        self._held, self._notes = join_rows([]), Notes()  # batches of sealed parts end anywhere
 
     def take(self, rows, notes: Notes) -> None:
-        rows = join_rows([self._held, rows])
+        rows, notes = join_rows([self._held, rows]), self._notes | notes
         assert int(rows["seq"][0]) == self.seq + 1, "no gap, nothing twice"
         while len(rows):
             made = rows_at(self.seq + 1)
@@ -37,7 +37,7 @@ class Follower:
             assert same(rows[: len(made)], made), f"rows from seq {self.seq + 1}"
             assert (self.seq + 1 in notes) == ((self.seq + 1) % 5 == 0)
             rows, self.seq = rows[len(made) :], self.seq + len(made)
-        self._held = rows.copy()
+        self._held, self._notes = rows.copy(), {seq: text for seq, text in notes.items() if seq > self.seq}
 
 
 def check(folder: Path, segment_bytes: int, promised: int) -> int:

@@ -119,6 +119,7 @@ def test_replay_needs_them(tape):
     require_inputs(tape, 0, 0)
 
 
+@pytest.mark.sim
 def test_killed_between_tombstone_and_removal(tape, monkeypatch):
     digest, files = check_tape(tape).digest.hex(), tick_files(tape, 60_000 * SECOND)
 
