@@ -31,6 +31,7 @@ SEGMENT_BYTES = (1_500, 4_096, 8_192)
 STEPS = (8, 4, 3)  # of the sessions of a world
 SEALING = 26  # every so many worlds, closed segments become Parquet between the sessions
 CHECKED = 8  # every so many states, `check_tape` looks first
+AGAIN = 3  # of so many states one is opened a second time and gone on with
 
 
 class Crash(NamedTuple):
@@ -157,6 +158,12 @@ class Judge:
         assert checked in (None, found), "what `check_tape` found is not what the writer found"
         once = segments_of(folder)
         nothing_destroyed(folder, written_in(files), once)
+        if self._tried % AGAIN == 0:
+            self.go_on(folder, seen, found, once)
+        return seen, found
+
+    def go_on(self, folder: Path, seen: int, found: int, once: dict[str, bytes]) -> None:
+        """Opening it once more changes nothing, and what is appended then is read back."""
         with TapeWriter(folder, self.session.segment_bytes) as tape:
             assert self.check_end(tape) == found and segments_of(folder) == once, "twice is not once"
             row = np.frombuffer(bytes([7]) * EVENT.itemsize, EVENT).copy()
@@ -165,7 +172,6 @@ class Judge:
             tape.append(row, {found + 1: "on"})
         rows, notes = gather(read_rows(folder, found + 1))
         assert rows.tobytes() == row.tobytes() and notes == {found + 1: "on"}, "the tape does not go on"
-        return seen, found
 
 
 def nothing_destroyed(folder: Path, before: dict[str, bytes], after: dict[str, bytes]) -> None:

@@ -44,7 +44,7 @@ class Watch:
             assert texts == {each: text for each, text in notes.items() if from_seq <= each <= seq}
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(STEPS, st.sampled_from([400, 544, 1_072, SMALL, 6_000]), st.integers(0, 2**32))
 def test_tails_see_the_durable_prefix_and_nothing_else(steps, segment_bytes, seed):
     """Whatever is done: any sizes, frames that fill a segment exactly, new writers, segments sealed in between."""
