@@ -86,6 +86,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def write_at(descriptor: int, parts: list[bytes], offset: int) -> int:
     """Write `parts` one after the other from `offset`; returns the bytes written."""
+    if len(parts) == 1 and hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, parts[0], offset)
     if hasattr(os, "pwritev"):
         return os.pwritev(descriptor, parts, offset)
     os.lseek(descriptor, offset, os.SEEK_SET)

@@ -116,7 +116,8 @@ class TapeDigest:
     def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
         if len(rows) == 0:
             return
-        first, last = chunk_of(int(rows["seq"][0])), chunk_of(int(rows["seq"][-1]))
+        seqs = rows["seq"]
+        first, last = (int(seqs[0]) - 1) // CHUNK_SEQS, (int(seqs[-1]) - 1) // CHUNK_SEQS
         if first == last:
             self._add(first, np.ascontiguousarray(rows), notes)
             return
@@ -128,6 +129,9 @@ class TapeDigest:
 
     def _add(self, number: int, raw: np.ndarray, notes: Mapping[int, str]) -> None:
         sha, start = self._chunks.of(number), 0
+        if not notes:
+            sha.update(raw.view(np.uint8).data)
+            return
         for seq in sorted(notes):
             end = int(np.searchsorted(raw["seq"], seq, "right"))
             sha.update(raw[start:end].view(np.uint8).data)

@@ -8,7 +8,7 @@ it; a tape that ends before it has lost what it had promised.
 
 import os
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
@@ -86,26 +86,48 @@ def read_watermark(folder: Path) -> Watermark:
     )
 
 
+def place_of(file: int | str) -> tuple[int, int] | None:
+    """Which file that is, by descriptor or name; None when there is none of that name."""
+    try:
+        found = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_dev
+
+
 class WatermarkFile:
     """The writer's end: `move` after each sync, `sync` when there is time. `fresh`: the tape holds nothing yet."""
 
     def __init__(self, folder: Path, fresh: bool, disk: Disk = DISK) -> None:
-        self._disk, self._path = disk, folder / NAME
+        self._disk, self._path, self._name = disk, folder / NAME, str(folder / NAME)
         self._file = -1
         if fresh:
             disk.write_whole(self._path, bytes(2 * SLOT))  # a reader finds no watermark, or a whole one
         self.now = Watermark() if fresh else read_watermark(folder)
         self._file = disk.open(self._path)
         self._synced = self.now
-        self._raw, _ = read_slots(self._file)
+        self._raw = [raw[:LENGTH] for raw in read_slots(self._file)[0]]
+        self._place = place_of(self._file)
 
-    def move(self, **changed: int | bytes) -> None:
-        """Write a new watermark into the older slot. Raises OSError."""
-        now = replace(self.now, counter=self.now.counter + 1, **changed)  # type: ignore[arg-type]
+    def move(
+        self,
+        number: int | None = None,
+        seq: int = 0,
+        segment: int = 0,
+        offset: int = 0,
+        rows: int = 0,
+        sha: bytes = ZERO,
+        epoch: int | None = None,
+    ) -> None:
+        """Write a new watermark into the older slot: at another place, by another writer, or both. Raises OSError."""
+        was = self.now
+        if number is None:
+            number, seq, segment, offset, rows, sha = was.number, was.seq, was.segment, was.offset, was.rows, was.sha
+        now = Watermark(was.counter + 1, was.epoch if epoch is None else epoch, number, seq, segment, offset, rows, sha)
         record, place = now.pack(), now.counter % 2
         if self._disk.write(self._file, [record], place * SLOT) != len(record):
             raise OSError(f"{self._path}: a short write: the disk may be full")
-        self.now, self._raw[place] = now, record + self._raw[place][LENGTH:]
+        self.now, self._raw[place] = now, record
 
     @property
     def is_synced(self) -> bool:
@@ -118,12 +140,10 @@ class WatermarkFile:
 
     def is_ours(self) -> bool:
         """Whether no other writer has taken the tape over, nor anybody replaced the file."""
-        try:
-            there, here = os.stat(self._path), os.fstat(self._file)
-        except FileNotFoundError:
+        if place_of(self._name) != self._place:
             return False
-        same = (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev)
-        return same and all(os.pread(self._file, LENGTH, k * SLOT) == self._raw[k][:LENGTH] for k in (0, 1))
+        raw = os.pread(self._file, SLOT + LENGTH, 0)
+        return raw[:LENGTH] == self._raw[0] and raw[SLOT:] == self._raw[1]
 
     def close(self) -> None:
         if self._file >= 0:

@@ -21,7 +21,7 @@ from adapters.files import make_folder, take_lock
 from adapters.tape.frame import EVENTS, HEADER_BYTES, REF, TRAILER, pack_events, pack_header
 from adapters.tape.parts import start_of
 from adapters.tape.scan import Found, examine, is_written, segment_path, segment_paths
-from adapters.tape.watermark import NAME, SLOT, WatermarkFile
+from adapters.tape.watermark import NAME, SLOT, WatermarkFile, place_of
 from kernel.errors import TapeLocked, TapePoisoned
 
 SEGMENT_BYTES = 64 * 2**20
@@ -55,6 +55,7 @@ class TapeWriter:
         self.short_of_space = False  # the ballast was given up for room
         self._lock_path = str(folder / LOCK)
         self._lock = take_lock(folder / LOCK)
+        self._lock_place = place_of(self._lock)
         self._mark: WatermarkFile | None = None
         try:
             self._resume()
@@ -132,7 +133,8 @@ class TapeWriter:
         """
         if len(rows) == 0:
             return
-        first, last = int(rows["seq"][0]), int(rows["seq"][-1])
+        seqs = rows["seq"]
+        first, last = int(seqs[0]), int(seqs[-1])
         assert first > self.last_seq and last - first >= len(rows) - 1, "rows must follow the tape in seq order"
         texts = dict(notes or {})
         self._guard()
@@ -141,7 +143,7 @@ class TapeWriter:
         self.last_seq = last
         self.rows += len(rows)
         if durable:
-            self.sync()
+            self._sync_or_fail()
 
     def append_ref(self, body: bytes, last_seq: int) -> None:
         """Write a REF frame: inputs up to `last_seq` that are on other tapes. Durable on return."""
@@ -150,7 +152,7 @@ class TapeWriter:
         last_seq = max(self.last_seq, last_seq)  # a frame's last_seq never goes back
         self._frame(REF, body, (0, last_seq), 0)
         self.last_seq = last_seq
-        self.sync()
+        self._sync_or_fail()
 
     def tick(self) -> None:
         """Sync what has waited for `group_commit_s`, and as long after it the watermark. Call it often."""
@@ -163,6 +165,9 @@ class TapeWriter:
     def sync(self) -> None:
         """Make all that was appended durable."""
         self._guard()
+        self._sync_or_fail()
+
+    def _sync_or_fail(self) -> None:
         try:
             self._sync()
         except OSError as error:
@@ -251,11 +256,7 @@ class TapeWriter:
 
     def is_ours(self) -> bool:
         """Whether nobody else has begun to write this tape: the lock file is the one that is locked, the epoch ours."""
-        try:
-            there, here = os.stat(self._lock_path), os.fstat(self._lock)
-        except FileNotFoundError:
-            return False
-        return (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev) and self._marked.is_ours()
+        return place_of(self._lock_path) == self._lock_place and self._marked.is_ours()
 
     def _fail(self, error: OSError) -> None:
         self._poison = error

@@ -36,6 +36,7 @@ def one(connection, sql, parameters=()):
     return connection.execute(sql, list(parameters)).fetchall()
 
 
+@pytest.mark.sim
 def test_anybody_can_open_what_is_published(traded, call, good):
     said = call(traded, "publish")
     assert said.code == 0 and str(published_path(traded)) in said.out

@@ -13,7 +13,7 @@ from tests.adapters.tape.growing import SMALL, digest_of, frames, write
 from tests.adapters.tape.rows import cut, fresh_folder, gather, make_rows, notes_in, same, some_rows, tapes
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     tapes(),
     st.lists(st.integers(0, 100), max_size=8),

@@ -20,7 +20,7 @@ from tests.adapters.tape.rows import cut, fresh_folder, gather, notes_in, same, 
 REF = canonical_json({"inputs": "bars", "count": 3})
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(
     tapes(),
     st.lists(st.integers(0, 100), max_size=6),
