@@ -139,7 +139,6 @@ def test_any_call_that_fails_poisons(call, idle):
 
 
 @pytest.mark.parametrize("short", [0, 1, 100, 150, 500])
-@pytest.mark.sim
 def test_any_write_that_is_short_poisons(short):
     for number in range(1, 100):
         with fresh_folder() as folder:
