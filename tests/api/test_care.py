@@ -380,6 +380,7 @@ def commands_of(page: Path) -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.strip() and not line.startswith("#")]
 
 
+@pytest.mark.sim
 def test_the_commands_of_the_page_work(traded, call, tmp_path):
     """All of them, in order, where `onetape live` was started."""
     lines = commands_of(ROOT / "docs" / "care.md")

@@ -92,6 +92,7 @@ def counts_of(folder):
     return {(folder.name, Kind(int(kind)).name): int(n) for kind, n in zip(kinds, numbers, strict=True)}
 
 
+@pytest.mark.sim
 def test_events_are_what_is_on_the_tapes_sealed_or_not(home, run, good):
     good(home, "live", *TWO[:2], "--feed", "replay:nse@max")
     account = home / "tapes" / "accounts" / "main-paper"

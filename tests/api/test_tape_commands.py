@@ -172,6 +172,7 @@ def test_seal(traded, call, good):
         assert call(traded, "tape", "seal", ACCOUNT, "--whole").code == 75
 
 
+@pytest.mark.sim
 def test_repair_says_first_and_does_then(traded, call, good):
     folder, copy = account_of(traded), traded.parent / "copy"
     assert "nothing is wrong" in call(traded, "tape", "repair", ACCOUNT).out
