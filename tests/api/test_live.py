@@ -122,6 +122,7 @@ def test_killed_many_times(home, good):
         kill_and_go_on(home, good, run["decision_digest"], seqs, run["events"])
 
 
+@pytest.mark.sim
 def test_interrupt_ends_in_good_order(home, good):
     """Ctrl-C in a paced session: RUN_ENDED is on the tape, and class B events were durable within moments."""
     process = start_cli(home, "live", *TWO, "--feed", "replay:nse@600x", "--json")

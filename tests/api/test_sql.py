@@ -301,6 +301,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
 BLOCKS = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.S)
 
 
+@pytest.mark.sim
 def test_every_question_of_the_page_is_answered(home, run, good, call):
     """All in one home: the runs are what takes time."""
     good(home, "live", *TWO[:2], "--feed", "replay:nse@max")

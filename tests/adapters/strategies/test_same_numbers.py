@@ -214,7 +214,7 @@ def as_strategy(text: str, monkeypatch, interpreted: bool):
     return scope["program"] if interpreted else jit_user(scope["program"])
 
 
-@pytest.mark.parametrize("cases", [6, pytest.param(80, marks=pytest.mark.sim)])
+@pytest.mark.parametrize("cases", [3, pytest.param(80, marks=pytest.mark.sim)])
 def test_random_programs(cases):
     """Compiled and interpreted, a program of random operators gives the same numbers or raises on the same arguments."""
     rng = np.random.default_rng(3)
