@@ -4,15 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from adapters.files import canonical_json
+from adapters.settings_source import load_settings
 from adapters.tape.reader import read_manifest, read_refs, read_rows
 from adapters.tape.sealed import SealedWriter
 from adapters.tape.writer import TapeWriter
+from api.bootstrap import Request
+from api.live import parse_feed, run_live
 from kernel.codes import Kind
 from kernel.schema import join_rows
 
@@ -98,3 +102,33 @@ def damage(path: Path, at: int) -> None:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix != ".lock"}
+
+
+# Live sessions
+
+REQUEST = Request(TWO[1::2])
+MAX = parse_feed("replay:nse@max")
+
+
+def live(home: Path, stop_after: int | None = None, request: Request = REQUEST, account: str = "main") -> dict:
+    """Trade until the feed ends, or about `stop_after` more bars were taken."""
+    stop = threading.Event()
+
+    def seen(bars: int) -> None:
+        if stop_after is not None and bars >= stop_after:
+            stop.set()
+
+    return run_live(home, load_settings(), request, MAX, account, stop, seen)
+
+
+def check_account(home: Path, good, decisions: str) -> None:
+    """Whole, replayable, every order once, and the decisions of the backtest."""
+    rows, _ = stored(account_of(home))
+    assert rows["seq"].tolist() == list(range(1, len(rows) + 1))
+    bars = rows[rows["kind"] == int(Kind.BAR)]
+    assert len(np.unique(bars[["ts_init", "instrument"]])) == len(bars)
+    orders = rows[rows["kind"] == SUBMITTED]
+    assert len(np.unique(orders["order_id"])) == len(orders) > 30
+    found = good(home, "replay", "main-paper")
+    assert found["identical"] and found["decision_digest"] == decisions
+    assert good(home, "verify", "main-paper")["tape_digest"] == found["tape_digest"]
