@@ -12,7 +12,7 @@ from typing import Literal, get_origin
 import numpy as np
 
 from adapters.settings import KEYS, SECTIONS, Key, Settings, allowed
-from adapters.strategies import check
+from adapters.strategies import refused
 from adapters.tape import frame
 from api.config import toml_value
 from kernel.codes import REASON_TEXT, Flag, Kind, Origin, Reason
@@ -193,8 +193,8 @@ def reason_table() -> str:
 
 def refused_table() -> str:
     """What hooks may not contain, with the words a user gets."""
-    told = [words for _, words in check._REFUSED] + list(check._CALLS.values())
-    told += [f"{name}: {words}" for name, words in check._IMPURE.items()]
+    told = [words for _, words in refused.REFUSED] + list(refused.CALLS.values())
+    told += [f"{name}: {words}" for name, words in refused.IMPURE.items()]
     parts = [words.partition(": ") for words in told]
     return table(
         ("construct", "what you are told"), [(what, why or "(no more)") for what, _, why in dict.fromkeys(parts)]

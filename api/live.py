@@ -18,16 +18,13 @@ from adapters.tape.reader import read_rows
 from api.backtest import summarise
 from api.bootstrap import Request, load_strategies, make_config, selection_of
 from api.restore import spans_of
-from api.session import BATCH, Session
+from api.session import ACTIONS, BATCH, Session
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError, NotReplayable
 from kernel.ports import Clock
 from kernel.schema import join_rows
 
 SLICE_END = int(Flag.SLICE_END)
-ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
-QUIET = (int(Kind.BAR), int(Kind.EQUITY))  # commit class B: may wait for the group commit
-IGNORED = ("kernel_hash",)  # may change from start to start; RUN_STARTED records it each time
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,11 @@ from adapters.strategies.calls import check_answers, check_calls
 from adapters.strategies.flow import check_flow
 from adapters.strategies.names import check_names
 from adapters.strategies.reach import Reach
-from adapters.strategies.refused import CALLS as _CALLS
-from adapters.strategies.refused import IMPURE as _IMPURE
-from adapters.strategies.refused import REFUSED as _REFUSED
+from adapters.strategies.refused import REFUSED
 from adapters.strategies.roles import Roles
 from adapters.strategies.source import Source
 from kernel.errors import StrategyError
 from kernel.strategy import Definition
-
-__all__ = ["_CALLS", "_IMPURE", "_REFUSED", "check_definition"]
 
 
 def check_definition(definition: Definition, reach: Reach) -> Roles:
@@ -37,6 +33,6 @@ def _check_constructs(definition: Definition, source: Source) -> None:
     if arguments.vararg or arguments.kwarg:
         raise StrategyError(f"{source.where(source.node)}: {source.name}() cannot take * or **: name its arguments")
     for node in ast.walk(source.node):
-        for refused, words in _REFUSED:
+        for refused, words in REFUSED:
             if isinstance(node, refused) and node is not source.node:
                 raise StrategyError(f"{source.where(node)}: {source.name} cannot use {words}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from adapters.files import take_lock
 from adapters.tape.digest import CHUNK_SEQS, TapeDigest, chunk_of
 from adapters.tape.parts import SEALED, SealedPart, sealed_parts
-from adapters.tape.scan import SUFFIX, Anchor, Found, Start, examine
+from adapters.tape.scan import SUFFIX, Found, Start, examine, from_nothing
 from adapters.tape.sealed import check_files, count_rows, hash_rows, read_manifest, retired_rows
 from adapters.tape.watermark import NAME, read_watermark
 from adapters.tape.writer import BALLAST, LOCK, QUARANTINE
@@ -70,7 +70,7 @@ class PartChecker:
     def start(self) -> Start:
         """Where the frames begin."""
         if self._part is None:
-            return Start(0, Anchor(), TapeDigest(), 0)
+            return from_nothing()
         if self.hole is not None:
             raise TapeCorrupt(f"{self._part.folder}: rows are missing that the tape digest of now needs")
         return Start(self._part.segment, self._part.anchor, self.digest.copy(), self.rows)

@@ -4,6 +4,7 @@
 is a leftover of a seal that was cut short before its last step.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from adapters.tape import sealed
 from adapters.tape.digest import CHUNK_SEQS, Chunk, TapeDigest, chunk_of, notes_within
-from adapters.tape.scan import Anchor, Start, Walk, segment_paths
+from adapters.tape.scan import Anchor, Place, Start, Walk, from_nothing, segment_paths
 from kernel.errors import TapeCorrupt
 
 SEALED = "sealed"
@@ -74,7 +75,7 @@ def start_of(folder: Path) -> Start:
     """Where the frames begin: after the sealed segments, with the tape digest at that place."""
     parts = sealed_parts(folder)
     if not parts:
-        return Start(0, Anchor(), TapeDigest(), 0)
+        return from_nothing()
     digest = digest_after(folder, parts)
     last = parts[-1]
     if digest.hex() != last.tape_digest:
@@ -99,15 +100,20 @@ def digest_at(folder: Path, seq: int) -> str:
 
 
 def _digest_in_frames(folder: Path, parts: list[SealedPart], seq: int) -> str:
+    for place in frames_after(folder, parts, seq + 1):
+        if place.header.last_seq == seq:
+            return place.header.tape_digest.hex()
+    return ""
+
+
+def frames_after(folder: Path, parts: list[SealedPart], from_seq: int = 0) -> Iterator[Place]:
+    """The whole frames of the segments after the sealed parts; rows that end before `from_seq` are passed over."""
     anchor, done = (parts[-1].anchor, parts[-1].segment) if parts else (Anchor(), 0)
     for path in segment_paths(folder):
         if int(path.stem) > done:
-            walk = Walk(path, anchor, from_seq=seq + 1)
-            for place in walk:
-                if place.header.last_seq == seq:
-                    return place.header.tape_digest.hex()
+            walk = Walk(path, anchor, from_seq=from_seq)
+            yield from walk
             anchor = walk.anchor
-    return ""
 
 
 def digest_after(folder: Path, parts: list[SealedPart]) -> TapeDigest:

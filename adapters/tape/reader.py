@@ -10,7 +10,7 @@ import numpy as np
 from adapters.tape import sealed
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.layouts import upcast
-from adapters.tape.parts import SealedPart, part_path, sealed_parts
+from adapters.tape.parts import SealedPart, frames_after, part_path, sealed_parts
 from adapters.tape.scan import Anchor, Walk, damaged, is_written, segment_path, segment_paths, written_rest
 from adapters.tape.watermark import NAME, Watermark, read_watermark
 from kernel.errors import NotFound, TapeCorrupt
@@ -144,13 +144,7 @@ def read_refs(folder: Path) -> list[dict[str, Any]]:
         return [ref["ref"] for ref in read_manifest(folder)["refs"]]
     parts = sealed_parts(folder)
     found = [ref["ref"] for part in parts for ref in read_manifest(part.folder)["refs"]]
-    anchor, done = (parts[-1].anchor, parts[-1].segment) if parts else (Anchor(), 0)
-    for path in segment_paths(folder):
-        if int(path.stem) > done:
-            walk = Walk(path, anchor)
-            found += [json.loads(bytes(place.body)) for place in walk if place.header.kind == REF]
-            anchor = walk.anchor
-    return found
+    return found + [json.loads(bytes(place.body)) for place in frames_after(folder, parts) if place.header.kind == REF]
 
 
 def config_of(folder: Path) -> dict[str, Any]:
