@@ -24,9 +24,11 @@ if COMPILED:
     from numba import cfunc, from_dtype, njit, types
     from numba.extending import intrinsic, overload
 
+    from kernel.linker import EntryCompiler, PartCompiler
+
     def jit(f: Callable) -> Callable:
         """Compile a kernel helper and inline it into its caller: integer semantics as written, no fastmath."""
-        return njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(f)
+        return njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler)(f)
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
@@ -35,7 +37,7 @@ if COMPILED:
         exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
-        return njit(error_model="numpy", forceinline=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)(call)
+        return njit(error_model="numpy", forceinline=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler)(call)
 
     @intrinsic
     def stays_a_call(typingctx):  # type: ignore[no-untyped-def]
@@ -56,15 +58,27 @@ if COMPILED:
             no_cpython_wrapper=False,
             no_cfunc_wrapper=True,
             nogil=True,
+            pipeline_class=EntryCompiler,
         )(f)
 
     def jit_user(f: Callable) -> Callable:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
-        return njit(boundscheck=True, error_model="python")(f)
+        return njit(
+            boundscheck=True,
+            error_model="python",
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            pipeline_class=PartCompiler,
+        )(f)
+
+    def jit_helper(f: Callable) -> Callable:
+        """As `jit_user`, of a function that Python calls, too."""
+        return njit(boundscheck=True, error_model="python", pipeline_class=EntryCompiler)(f)
 
     def jit_program(f: Callable) -> Callable:
         """Compile a strategy's entry to the one fixed signature (memory address, frame address) -> code."""
-        return cfunc(types.int64(types.int64, types.int64), cache=True, boundscheck=True)(f)
+        signature = types.int64(types.int64, types.int64)
+        return cfunc(signature, cache=True, boundscheck=True, pipeline_class=EntryCompiler)(f)
 
     @intrinsic
     def _call_address(typingctx, address, memory, frame):  # type: ignore[no-untyped-def]
@@ -134,7 +148,7 @@ else:
     def jit(f: Callable) -> Callable:
         return f
 
-    jit_call = jit_entry = jit_user = jit
+    jit_call = jit_entry = jit_user = jit_helper = jit
 
     def jit_program(f: Callable) -> Callable:
         """numpy's numbers warn where compiled ones say nothing; a division by zero raises in `kernel.checked`."""

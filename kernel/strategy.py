@@ -17,7 +17,7 @@ import numpy as np
 
 from kernel.errors import StrategyError
 from kernel.indicators import Indicator
-from kernel.jit import jit_user
+from kernel.jit import jit_helper
 from kernel.schema import Record
 
 C = TypeVar("C", bound=type)
@@ -80,7 +80,7 @@ class Definition:
 
 def helper(f: Callable) -> Callable:
     """Decorator for a function of a strategy file that hooks call: compiled with them."""
-    compiled = jit_user(f)
+    compiled = jit_helper(f)
     compiled.onetape_helper = True
     return compiled
 

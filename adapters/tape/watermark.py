@@ -8,8 +8,8 @@ it; a tape that ends before it has lost what it had promised.
 
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import google_crc32c
 
@@ -24,8 +24,7 @@ LENGTH = RECORD.size + 4
 ZERO = bytes(32)
 
 
-@dataclass(frozen=True)
-class Watermark:
+class Watermark(NamedTuple):
     """Everything up to byte `offset` of segment `segment` is on disk: frame `number`, whose rows end at `seq`."""
 
     counter: int = 0  # of writes of the file; the slot with the higher one is the newer
@@ -38,8 +37,7 @@ class Watermark:
     sha: bytes = ZERO  # of that frame's header
 
     def pack(self) -> bytes:
-        body = RECORD.pack(MAGIC, self.counter, self.epoch, self.number, self.seq, self.segment, self.offset,
-                           self.rows, self.sha)  # fmt: skip
+        body = RECORD.pack(MAGIC, *self)
         return body + struct.pack("<I", google_crc32c.value(body))
 
 

@@ -1,14 +1,14 @@
 """A strategy that says what the test wrote into its memory: signal k is placed at bar (or fill) number `at[k]`."""
 
 from kernel.indicators import Indicator
-from kernel.jit import jit_user
+from kernel.jit import jit_helper
 from kernel.state import INTENT
 from onetape import HOLD, Int, Signal, cancel, helper, place, strategy
 
 SIGNALS = 48
 
 
-@jit_user
+@jit_helper
 def _nothing(m, bar):
     return
 

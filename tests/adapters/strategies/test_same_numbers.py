@@ -15,7 +15,7 @@ from adapters.strategies import allowed, rewrite
 from adapters.strategies.reach import Reach
 from adapters.strategies.source import READ, source_of
 from kernel import checked
-from kernel.jit import COMPILED, jit_user
+from kernel.jit import COMPILED, jit_helper
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="compares compiled code with interpreted code")
 TOP = 2**63
@@ -61,7 +61,7 @@ def result(f, *args):
 def compiled(f, arguments="a, b"):
     scope = {"f": f}
     exec(f"def call({arguments}): return f({arguments})", scope)
-    return jit_user(scope["call"])
+    return jit_helper(scope["call"])
 
 
 def same(f, pairs, arguments="a, b"):
@@ -115,7 +115,7 @@ def test_functions_of_numpy():
     scope = {"np": np}
     exec(text, scope)
     for name in ON_ARRAYS:
-        call = jit_user(scope[name])
+        call = jit_helper(scope[name])
         for special in (rng.normal(0, 1e3, 101), rng.choice([1.0, -2.0, 0.0, -0.0, math.inf, math.nan], 101)):
             with np.errstate(all="ignore"):
                 args = (special, rng.permutation(special))
@@ -211,7 +211,7 @@ def as_strategy(text: str, monkeypatch, interpreted: bool):
     monkeypatch.setattr(rewrite, "COMPILED", not interpreted)
     definition = types.SimpleNamespace(members=())
     rewrite.rewrite(definition, Reach(hooks=[source_of(scope["program"])]))
-    return scope["program"] if interpreted else jit_user(scope["program"])
+    return scope["program"] if interpreted else jit_helper(scope["program"])
 
 
 @pytest.mark.parametrize("cases", [3, pytest.param(80, marks=pytest.mark.sim)])

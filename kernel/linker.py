@@ -1,0 +1,87 @@
+"""How numba builds an entry: its helpers are linked once and compiled once, with it, instead of each on its own.
+
+By itself numba optimises every helper together with all that it calls, and makes machine code of it that nobody runs:
+two thirds of the engine's compilation. Here a helper's library keeps the helper's own LLVM module, and the entry's
+library links the modules of all that it reaches; only that is optimised and made machine code, by the same passes.
+
+It rests on numba's code libraries, which promise nothing: numba's version is locked, and `tests/kernel/test_linker.py`
+tells when another one no longer fits.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+
+class _NoEnvironment:
+    """Takes the environment numba makes for a function that Python calls, which a helper is not."""
+
+    def set_env(self, name: str, environment: Any) -> None:
+        return
+
+
+class PartLibrary(JITCodeLibrary):
+    """A helper: never run by itself, so never more than LLVM modules."""
+
+    codegen = _NoEnvironment()
+
+    def finalize(self) -> None:
+        self._raise_if_finalized()
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0  # numba's word for code that Python cannot call
+
+    def own_module(self) -> Any:
+        """The helper alone, to be linked beside what it calls."""
+        return super()._get_module_for_linking()
+
+    def _get_module_for_linking(self) -> Any:
+        """The helper with all that it calls, for a library that does not know of parts."""
+        whole = self.own_module().clone()
+        parts, others = reached_from(self._linking_libraries)
+        for module in [part.own_module() for part in parts] + [other._get_module_for_linking() for other in others]:
+            whole.link_in(module, preserve=True)
+        return whole
+
+
+class EntryLibrary(JITCodeLibrary):
+    """A function Python calls, with every helper it reaches."""
+
+    def finalize(self) -> None:
+        parts, self._linking_libraries = reached_from(self._linking_libraries)
+        for part in parts:
+            self._final_module.link_in(part.own_module(), preserve=True)
+        super().finalize()
+
+
+def reached_from(libraries: Iterable[Any]) -> tuple[list[PartLibrary], list[Any]]:
+    """(helpers, other libraries) that `libraries` need, themselves included, each once."""
+    found: dict[Any, None] = {}
+    waiting = list(libraries)
+    while waiting:
+        library = waiting.pop()
+        if library not in found:
+            found[library] = None
+            if isinstance(library, PartLibrary):
+                waiting += library._linking_libraries
+    parts = [library for library in found if isinstance(library, PartLibrary)]
+    return parts, [library for library in found if not isinstance(library, PartLibrary)]
+
+
+def _compiler(library: type[JITCodeLibrary]) -> type[CompilerBase]:
+    class Compiler(CompilerBase):
+        def define_pipelines(self) -> list[Any]:
+            state = self.state
+            state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()
+            return [DefaultPassBuilder.define_nopython_pipeline(state)]
+
+    return Compiler
+
+
+PartCompiler, EntryCompiler = _compiler(PartLibrary), _compiler(EntryLibrary)
