@@ -28,7 +28,13 @@ if COMPILED:
 
     def jit(f: Callable) -> Callable:
         """Compile a kernel helper and inline it into its caller: integer semantics as written, no fastmath."""
-        return njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler)(f)
+        return njit(
+            forceinline=True,
+            error_model="numpy",
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            pipeline_class=PartCompiler,
+        )(f)
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
@@ -37,7 +43,13 @@ if COMPILED:
         exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
-        return njit(error_model="numpy", forceinline=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=PartCompiler)(call)
+        return njit(
+            error_model="numpy",
+            forceinline=False,
+            no_cpython_wrapper=True,
+            no_cfunc_wrapper=True,
+            pipeline_class=PartCompiler,
+        )(call)
 
     @intrinsic
     def stays_a_call(typingctx):  # type: ignore[no-untyped-def]

@@ -58,17 +58,28 @@ class EntryLibrary(JITCodeLibrary):
             self._final_module.link_in(part.own_module(), preserve=True)
         super().finalize()
 
+    def _verify_declare_only_symbols(self) -> None:
+        """numba looks at its own functions only; one of ours that is missing would be found by the next process."""
+        missing = [f.name for f in self._final_module.functions if f.is_declaration and f.name.startswith("_ZN")]
+        assert not missing, f"not linked: {', '.join(missing)}"
+
 
 def reached_from(libraries: Iterable[Any]) -> tuple[list[PartLibrary], list[Any]]:
-    """(helpers, other libraries) that `libraries` need, themselves included, each once."""
-    found: dict[Any, None] = {}
-    waiting = list(libraries)
-    while waiting:
-        library = waiting.pop()
-        if library not in found:
-            found[library] = None
-            if isinstance(library, PartLibrary):
-                waiting += library._linking_libraries
+    """(helpers, other libraries) that `libraries` need, themselves included, each once and after all that need it.
+
+    LLVM's linker leaves a function out that nothing linked before has asked for.
+    """
+    left: dict[Any, None] = {}  # libraries whose own needs are all in here, in the order they were left
+
+    def visit(library: Any) -> None:
+        if library not in left:
+            for needed in library._linking_libraries if isinstance(library, PartLibrary) else ():
+                visit(needed)
+            left[library] = None
+
+    for library in libraries:
+        visit(library)
+    found = list(left)[::-1]
     parts = [library for library in found if isinstance(library, PartLibrary)]
     return parts, [library for library in found if not isinstance(library, PartLibrary)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.jit import COMPILED, jit, jit_call, jit_entry, jit_helper, jit_user
+from kernel.jit import COMPILED, jit, jit_call, jit_helper, jit_user
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="interpreted: nothing is linked")
 
@@ -29,7 +29,7 @@ def indexed(table, k):
     return table[k]
 
 
-@jit_entry
+@jit_helper
 def entry(x):
     return called(x) + inlined(x)
 
@@ -59,8 +59,8 @@ def test_a_helper_is_no_machine_code_of_its_own():
     defined = [f.name for f in part.own_module().functions if not f.is_declaration]
     assert defined and not any("inlined" in name for name in defined)
     engine = library_of(entry)._codegen._engine
-    for part in (part, library_of(inlined)):
-        assert part.get_pointer_to_function(defined[0]) == 0
+    for helper_part in (part, library_of(inlined)):
+        assert helper_part.get_pointer_to_function(defined[0]) == 0
     names = [f.name for f in library_of(inlined).own_module().functions if not f.is_declaration]
     assert names and not any(engine.is_symbol_defined(name) for name in names)
 

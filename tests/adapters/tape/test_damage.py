@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ def five() -> Iterator[Five]:
 def older(folder: Path, frame: Place) -> dict[str, bytes]:
     """The watermark file of a tape whose last durable frame was `frame`."""
     mark = WatermarkFile(folder, fresh=False)
-    mark.now = replace(read_watermark(folder), number=0, seq=0, segment=0, offset=0)
+    mark.now = read_watermark(folder)._replace(number=0, seq=0, segment=0, offset=0)
     for _ in range(2):  # both slots
         at = {"segment": int(frame.path.stem), "offset": frame.end, "sha": frame.header.sha}
         mark.move(number=frame.header.number, seq=frame.header.last_seq, **at)
