@@ -1,6 +1,7 @@
 """`onetape`: every command, each a thin call. An error is one sentence on standard error and an exit code."""
 
 import argparse
+import errno
 import gc
 import os
 import signal
@@ -43,9 +44,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `onetape runs | head`
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if os.environ.get("ONETAPE_TRACE"):
+            raise
+        print(f"onetape: {_disk_text(error)}", file=sys.stderr)
+        return 74
     except KeyboardInterrupt:
         print("onetape: interrupted", file=sys.stderr)
         return 130
+
+
+def _disk_text(error: OSError) -> str:
+    """What the system refused, where, and what to do about it."""
+    where = f"{error.filename}: " if error.filename else ""
+    what = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}{what}: make room and run this again; what was written before is whole"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{what}: give this user the right to write there, or set another `home`"
+    return f"{where}{what}: the system refused it; `onetape doctor` looks at the home"
 
 
 def _interrupted(*_: object) -> None:

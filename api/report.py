@@ -84,6 +84,16 @@ class _Words:
     def span(self, ns):
         return fmt.duration_text(ns)
 
+    def drawdown(self, data):
+        """When the largest share was lost, and the deepest fall in money, which may be another one."""
+        when, deepest = data["max_drawdown_fraction_ts"], data["max_drawdown_ts"]
+        parts = [f"{self.day(when[0])} to {self.day(when[1])},"] if when else []
+        if deepest:
+            parts.append(f"deepest {self.money(-data['max_drawdown'])}" + ("," if deepest != when else ""))
+        if deepest and deepest != when:
+            parts.append(f"{self.day(deepest[0])} to {self.day(deepest[1])}")
+        return parts
+
     def tone(self, number):
         """The class that colours a result."""
         return "up" if (number or 0) > 0 else "down" if (number or 0) < 0 else ""
@@ -114,7 +124,7 @@ def _view(data):
         "trades_left_out": left_out,
         "trades_half": half,
         "several_strategies": len({trade["strategy"] for trade in trades}) > 1,
-        "sql_command": f"onetape sql {shlex.quote(data['run_id'])} 'SELECT * FROM trades ORDER BY opened_ts'",
+        "sql_command": f"onetape sql --run {shlex.quote(data['run_id'])} 'SELECT * FROM trades ORDER BY opened_ts'",
         "replay_command": f"onetape replay {shlex.quote(data['run_id'])}",
     }
 

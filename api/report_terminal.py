@@ -32,6 +32,8 @@ def terminal_report(data, console):
     if data["anomalies"]:
         console.print(text(f"ANOMALIES: {data['anomalies']} venue reports refused at the door", "bold red"))
     console.print(_figures_panel(data, run_figures, text))
+    if data["denied"]:
+        console.print(_denials(data, text))
     if len(data["equity"]["equity"]) > 1:
         console.print(_curve(data, plain, text))
     if data["trades"]:
@@ -47,6 +49,12 @@ def _head(data, text):
     head.append_text(text(period if data["bars"] else "\nno bars", "dim"))
     head.append_text(text(f"\nrun {data['run_id']}", "dim"))
     return head
+
+
+def _denials(data, text):
+    """Why orders were refused before they were sent, the commonest first."""
+    reasons = [f"{fmt.count_text(row['count'], data['currency'])} {row['reason']}" for row in data["denied_reasons"]]
+    return text(f"Denied before sending: {'; '.join(reasons)}", "yellow")
 
 
 def _tone(number):
@@ -65,8 +73,8 @@ def _figures_panel(data, run_figures, text):
         ("Return", fmt.percent_text(run_figures.return_fraction, 2, True), _tone(run_figures.net)),
         ("Final equity", money(data["final_equity"]), "bold"),
         ("Opening cash", money(data["cash"]), ""),
-        ("Max drawdown", money(-data["max_drawdown"]), _tone(-data["max_drawdown"])),
-        ("", fmt.percent_text(-data["max_drawdown_fraction"]), _tone(-data["max_drawdown"])),
+        ("Max drawdown", fmt.percent_text(-data["max_drawdown_fraction"]), _tone(-data["max_drawdown"])),
+        ("Deepest fall", money(-data["max_drawdown"]), _tone(-data["max_drawdown"])),
         ("Fees paid", money(data["fees"]), ""),
         *([("Dividends", money(data["dividends"]), "")] if data["dividends"] else []),
         ("Open result", money(data["unrealized"], True), _tone(data["unrealized"])),

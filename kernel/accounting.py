@@ -7,7 +7,7 @@ cost that is still open, so nothing is ever lost to rounding.
 
 from kernel.jit import jit, jit_call
 from kernel.tables import account, book, market, position, rules
-from kernel.units import DOWN, HALF_EVEN, HALF_UP, fits_product, mul_div
+from kernel.units import DOWN, HALF_EVEN, HALF_UP, MONEY_MAX, fits_product, mul_div
 
 RATE_SCALE = 1_000_000_000
 
@@ -33,6 +33,7 @@ def revalue(s, m, net_qty, mark):
     before, after = m.net_qty * m.mark, net_qty * mark
     a.market_value += after - before
     a.exposure += abs(after) - abs(before)
+    assert a.exposure < MONEY_MAX, "the positions together are worth more than money holds"
     m.net_qty, m.mark = net_qty, mark
     if m.short_qty != 0 or m.short_hold != 0:
         _hold(s, m)
@@ -42,9 +43,13 @@ def revalue(s, m, net_qty, mark):
 def _hold(s, m):
     """Lock the collateral of an instrument's short positions: what they were sold for and, from cash, as much again, or
     what it takes to buy them back now if that is more. A short that loses leaves less to spend."""
+    a = account(s)
     assert fits_product(m.short_qty, m.mark), "a short position's value is beyond what money holds"
-    hold = m.short_cost + max(m.short_cost, m.short_qty * m.mark)
-    account(s).short_hold += hold - m.short_hold
+    more = max(m.short_cost, m.short_qty * m.mark)
+    assert m.short_cost < MONEY_MAX - more, "collateral of a short position is beyond what money holds"
+    hold = m.short_cost + more
+    a.short_hold += hold - m.short_hold
+    assert a.short_hold < MONEY_MAX, "collateral of the short positions is beyond what money holds"
     m.short_hold = hold
 
 
@@ -68,6 +73,14 @@ def _split_fill(p, side, qty, px):
 
 
 @jit_call
+def assert_money(a):
+    """Each change is less than MONEY_MAX, so a sum that was within it cannot come round to the other side unseen."""
+    assert abs(a.cash) < MONEY_MAX and abs(a.cost) < MONEY_MAX, "cash or open cost is beyond what money holds"
+    assert abs(a.realized) < MONEY_MAX and abs(a.dividends) < MONEY_MAX, "a result is beyond what money holds"
+    assert abs(a.fees) < MONEY_MAX, "fees are beyond what money holds"
+
+
+@jit_call
 def apply_fill(s, strategy, instrument, side, qty, px, fee):
     """Book a fill: cash, the strategy's position and book, the account."""
     a, b, m = account(s), book(s, strategy), market(s, instrument)
@@ -88,6 +101,7 @@ def apply_fill(s, strategy, instrument, side, qty, px, fee):
     a.cost += p.cost - cost
     a.realized += realized
     a.fees += fee
+    assert_money(a)
     revalue(s, m, m.net_qty + side * qty, m.mark)
 
 
@@ -139,3 +153,4 @@ def apply_dividend(s, instrument, amount):
             book(s, strategy).cash_flow += paid
             a.dividends += paid
             a.cash += paid
+            assert_money(a)

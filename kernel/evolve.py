@@ -11,7 +11,7 @@ from kernel.orders import count_working, find_slot, free_slot, open_slot
 from kernel.reserve import set_aside, value_order
 from kernel.state import LIMITS
 from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
-from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, fits_product, mul_div
+from kernel.units import HALF_UP, MONEY_MAX, PX_MAX, QTY_MAX, SHARE, UP, fits_product, mul_div
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
@@ -225,9 +225,12 @@ def close_slice(s):
     a = account(s)
     equity = a.cash + a.market_value
     if equity > a.peak:
-        a.peak = equity
-    elif a.peak - equity > a.drawdown:
-        a.drawdown = a.peak - equity
+        a.peak, a.fall = equity, 0
+    elif a.peak - equity > a.fall:
+        a.fall = a.peak - equity
+        a.drawdown = max(a.drawdown, a.fall)
+        if a.peak > 0:
+            a.drawdown_share = max(a.drawdown_share, mul_div(min(a.fall, a.peak), SHARE, a.peak, HALF_UP))
 
 
 @jit

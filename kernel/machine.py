@@ -14,6 +14,7 @@ from kernel.rehearse import fold_answers, fold_rest
 from kernel.state import room_for_a_call
 from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
 from kernel.trace import fold
+from kernel.units import SHARE
 from kernel.venue import match, restate_orders
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
@@ -91,6 +92,7 @@ def draft_equity(s, cause, ts_event, ts_init):
     e.realized, e.unrealized = a.realized, a.market_value - a.cost
     e.fees, e.dividends, e.exposure = a.fees, a.dividends, a.exposure
     e.peak, e.max_drawdown = a.peak, a.drawdown
+    e.value = a.drawdown_share / SHARE
     return e
 
 

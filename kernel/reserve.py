@@ -2,7 +2,8 @@
 
 It is kept a position and side, not an order: whichever of several orders fills first may close the position, and the
 others then open one. What is set aside is the most that all of them together can come to open: the value of them all,
-less what closes the position, counted at the cheapest of their prices. Nothing is set aside for what only closes.
+less what closes the position, counted at the cheapest of their prices. Nothing is set aside for what only closes, its
+fee included: closing must always be possible.
 """
 
 from kernel.accounting import fee_of

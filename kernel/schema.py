@@ -155,6 +155,7 @@ FAMILIES: tuple[Family, ...] = (
             ("max_drawdown", MONEY),  # deepest fall from a peak at a slice end so far, >= 0
             ("exposure", MONEY),  # sum of |position value|
         ),
+        value="largest fall from a peak at a slice end so far, as a share of that peak",
     ),
 )
 TICKS = ("quote", "trade")  # families that retention may take away; all else is kept for good

@@ -47,7 +47,9 @@ ACCOUNT = packed_record(
     ("dividends", "i8"),
     ("paid_in", "i8"),  # opening cash and later payments
     ("peak", "i8"),  # highest equity at a slice end
-    ("drawdown", "i8"),  # deepest fall from the peak, money, >= 0
+    ("fall", "i8"),  # deepest fall from the peak that stands, money, >= 0
+    ("drawdown", "i8"),  # deepest fall from any peak so far, money
+    ("drawdown_share", "i8"),  # largest fall as a share of its peak so far, in 1e-9: often another fall
     ("equity_due", "i8"),  # ts from which the next slice is in a new equity interval
     ("cursor", "i8"),  # calls of the open slice's decision already made, -1 when none is under way
     ("bars", "i8"),

@@ -7,6 +7,7 @@ intermediate leaves int64 (Knuth, TAOCP 2, 4.3.1); `tests/kernel/test_units.py` 
 from kernel.jit import jit, jit_call
 
 SCALE = 10_000  # units in one rupee or dollar
+SHARE = 1_000_000_000  # units in a share of one
 PX_MAX = QTY_MAX = 2**46  # |px| and |qty| stay below this many units
 MONEY_MAX = 2**62  # |money| stays below this many units
 

@@ -164,6 +164,7 @@ CREATE TABLE equity (
     peak BIGINT NOT NULL,       -- highest equity at a slice end so far
     drawdown BIGINT NOT NULL,   -- peak - equity, never negative
     max_drawdown BIGINT NOT NULL,   -- deepest fall from a peak at any slice end so far
+    max_drawdown_share DOUBLE NOT NULL, -- largest fall as a share of its peak so far: often another fall
     exposure BIGINT NOT NULL    -- sum of |position value|
 );
 
@@ -252,5 +253,6 @@ SELECT tape, seq, make_timestamp_ns(ts) AS happened_at,
        peak::DECIMAL(34) * 0.0001 AS peak,
        drawdown::DECIMAL(34) * 0.0001 AS drawdown,
        max_drawdown::DECIMAL(34) * 0.0001 AS max_drawdown,
+       max_drawdown_share,
        exposure::DECIMAL(34) * 0.0001 AS exposure
 FROM equity;

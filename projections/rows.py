@@ -84,6 +84,7 @@ def _equity(rows: np.ndarray) -> Columns:
         **{name: rows[name] for name in MONEY},
         "market_value": rows["equity"] - rows["cash"],
         "drawdown": np.maximum(rows["peak"] - rows["equity"], 0),
+        "max_drawdown_share": rows["value"],
     }
 
 

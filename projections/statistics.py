@@ -118,15 +118,18 @@ def volatility_and_sharpe(daily: ArrayLike) -> tuple[float | None, float | None]
 
 
 def longest_drawdown_ns(ts: ArrayLike, equity: ArrayLike, peak: ArrayLike) -> int | None:
-    """The longest time from a peak until equity is back at it, or until the end; None without a drawdown."""
-    below = np.asarray(equity, dtype=np.int64) < np.asarray(peak, dtype=np.int64)
+    """The longest time from a peak to the next, or to the end, with a point below it; None where no point is below.
+
+    A peak is made between two points: it is counted from the first that knows it to the first that knows the next.
+    """
+    times, peaks = np.asarray(ts, dtype=np.int64), np.asarray(peak, dtype=np.int64)
+    below = np.asarray(equity, dtype=np.int64) < peaks
     if not below.any():
         return None
-    times = np.asarray(ts, dtype=np.int64)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False])).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2]
-    spans = times[np.minimum(ends, len(times) - 1)] - times[np.maximum(starts - 1, 0)]
-    return int(spans.max())
+    starts = np.concatenate(([0], np.flatnonzero(peaks[1:] != peaks[:-1]) + 1))
+    ends = np.append(starts[1:], len(times) - 1)
+    fell = np.logical_or.reduceat(below, starts)
+    return int((times[ends] - times[starts])[fell].max())
 
 
 def cagr(opening: int, final: int, span_ns: int) -> float | None:

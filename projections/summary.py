@@ -28,10 +28,12 @@ SELECT reason, count(*) AS count FROM orders WHERE tape = ? AND status = 'DENIED
 GROUP BY reason ORDER BY count DESC, reason
 """
 WORST = """
-SELECT max_drawdown, peak, ts AS low_ts,
-       (SELECT max(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.equity >= e.peak) AS peak_ts
-FROM equity w WHERE tape = ? AND max_drawdown > 0 ORDER BY max_drawdown DESC, seq LIMIT 1
-"""  # the kernel's own figure, of every slice; its times and share are those of the first point that knows it
+SELECT {worst} AS worst, w.ts AS low_ts,
+       (SELECT min(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.seq > coalesce(
+            (SELECT max(seq) FROM equity b WHERE b.tape = w.tape AND b.seq < w.seq AND b.peak <> w.peak), -1)
+       ) AS peak_ts
+FROM equity w WHERE w.tape = ? AND {worst} > 0 ORDER BY {worst} DESC, w.seq LIMIT 1
+"""  # the kernel's own figure, of every slice; its times are those of the first points that know the fall and its peak
 SIMULATED = (
     "An order meets only bars that opened after it was placed: what a close decides trades at the next open.",
     "The path inside a bar is unknown, so stops come before limits, and a limit needs a trade through its price.",
@@ -135,13 +137,14 @@ def _sums(held: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
 
 
 def _drawdown(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
-    worst = rows_as_dicts(connection, WORST, [tape])
-    if not worst:
-        return {"max_drawdown": 0, "max_drawdown_fraction": 0.0, "max_drawdown_ts": None}
-    row = worst[0]
-    fraction = row["max_drawdown"] / row["peak"] if row["peak"] > 0 else 0.0
-    span = (row["peak_ts"] if row["peak_ts"] is not None else row["low_ts"], row["low_ts"])
-    return {"max_drawdown": row["max_drawdown"], "max_drawdown_fraction": fraction, "max_drawdown_ts": span}
+    """The deepest fall in money and the largest as a share of its peak, which may be two, each with its (from, to)."""
+    found: dict[str, Any] = {}
+    for name, column, none in (("", "max_drawdown", 0), ("_fraction", "max_drawdown_share", 0.0)):
+        worst = rows_as_dicts(connection, WORST.format(worst=f"w.{column}"), [tape])
+        row = worst[0] if worst else {"worst": none, "low_ts": None}
+        found[f"max_drawdown{name}"] = row["worst"]
+        found[f"max_drawdown{name}_ts"] = (row["peak_ts"], row["low_ts"]) if worst else None
+    return found
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ SMALL = 64  # rows
 
 
 def _schema_id() -> int:
-    text = repr(EVENT_HEADER) + repr([(f.name, [int(k) for k in f.kinds], f.slots) for f in FAMILIES])
+    text = repr(EVENT_HEADER) + repr([(f.name, [int(k) for k in f.kinds], f.slots, bool(f.value)) for f in FAMILIES])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
 

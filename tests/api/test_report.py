@@ -38,7 +38,7 @@ def run(days=0, trades=0, **changes):
         "first_ts": ts[0] if ts else 0, "last_ts": ts[-1] if ts else 0, "bars": days, "events": days,
         "seconds": None, "bars_per_second": None, "cash": cash, "final_equity": equity[-1] if days else cash,
         "realized": 0, "unrealized": 0, "fees": 0, "dividends": 0, "market_value": 0, "max_drawdown": 0,
-        "max_drawdown_fraction": 0.0, "max_drawdown_ts": None, "signals": 0, "orders": 0, "fills": 0, "denied": 0,
+        "max_drawdown_fraction": 0.0, "max_drawdown_ts": None, "max_drawdown_fraction_ts": None, "signals": 0, "orders": 0, "fills": 0, "denied": 0,
         "denied_reasons": [], "faults": [], "anomalies": 0,
         "equity": {"ts": ts, "equity": equity, "peak": peak, "exposure": [i % 2 * cash // 2 for i in range(days)]},
         "trades": [
@@ -174,7 +174,7 @@ def test_hover_points_and_paths_are_bounded():
 
 def test_many_trades_are_cut_in_the_middle_and_said():
     text = html_report(run(90, 1_234))
-    assert "234 between are left out" in text and "onetape sql r-1" in text
+    assert "234 between are left out" in text and "onetape sql --run r-1" in text
     assert text.count('<td class="id"') == 1_000
     assert "SYM499<" in text and "SYM500<" not in text and "SYM734<" in text and "SYM733<" not in text
 

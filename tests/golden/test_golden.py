@@ -18,12 +18,12 @@ from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 STRATEGIES = Path(__file__).parents[1] / "bench" / "strategies.py"
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
-    "light": "0b4537738d5af0d295e022a232d12b2e1a0bfc06f33b8f85a52d33af6ef2f144",
-    "heavy": "27605df8f2ee6e2459da9c0e9438acdb9a2aac5276b1c700f204e6d0e3890422",
+    "light": "d2baa4d3bb68a7f0dc71f8142675ee29ea77f4f30dba50533bd8f52648e7193a",
+    "heavy": "d2d6b8203816591dd4aa8ce3c79a5b7e0264ee608c9a709e1aa5e19e1838a96b",
 }
 STATE = {
-    "light": "37f28405088503dea95d40c9814e334ca763f06ccf7037e82a74abd72bef81ac",
-    "heavy": "b7c8b515b1605b89dafc7ef0477e6620181d7a5efdac178d0ae71786008993c5",
+    "light": "0f674703f6caf2159596d0c881d116542ec78930ba3d51115c1bc9a531270d58",
+    "heavy": "15024929cd21bd132ba21c62f8d0e8fc9211f91bff7235d53f5d72ff109be510",
 }
 
 

@@ -174,6 +174,30 @@ def test_a_fall_between_two_equity_points_is_on_the_tape(scripted):
     told = of(tape, Kind.EQUITY)
     assert told["equity"].tolist() == [units(x) for x in (1_000, 1_300, 1_350)]
     assert told["max_drawdown"].tolist() == [0, units(300), units(300)]
+    assert told["value"].tolist() == [0.0, 0.25, 0.25]
+
+
+def test_the_largest_share_may_be_another_fall(scripted):
+    """Half of a small account is more than a tenth of a large one, though it is less money."""
+    engine = scripted(equity_interval=MINUTE, cash=1_000)
+    script(engine, 1, 0, [(1, order(BUY, 10))])
+    prices = [100, 100, 50, 1_000, 900, 940]  # equity 1000 1000 500 10000 9000 9400
+    told = of(
+        run_bars(engine, [*(flat(1 + k, px) for k, px in enumerate(prices)), event(Kind.RUN_ENDED, 70)]), Kind.EQUITY
+    )
+    assert told["max_drawdown"].tolist()[-1] == units(1_000) and told["value"].tolist()[-1] == 0.5
+
+
+def test_sums_beyond_what_money_holds_stop_the_run(scripted):
+    """Each position fits, the two together do not: no sum comes round to the other side."""
+    engine = scripted(equity_interval=0, cash=2**62 // 10_000 - 1, instruments=[(0, 1, 1), (1, 1, 1)])
+    engine.state.limits[0].max_order_qty = engine.state.limits[0].max_position_qty = 2**45
+    engine.state.limits[0].max_order_notional = 2**62 - 1
+    script(engine, 1, 0, [(1, order(BUY, 2**40))])
+    script(engine, 1, 1, [(1, order(BUY, 2**40))])
+    run_bars(engine, [bar for k in (1, 2) for bar in (flat(k, 10, 0), flat(k, 10, 1))])
+    with pytest.raises(AssertionError, match="together are worth more than money holds"):
+        run_bars(engine, [flat(3, 300, 0), flat(3, 300, 1)])
 
 
 def test_no_equity_events_when_the_interval_is_zero(scripted):

@@ -70,10 +70,18 @@ def test_volatility_and_sharpe_by_hand():
     assert sharpe == pytest.approx(0.005 / deviation * np.sqrt(252))
 
 
-def test_longest_drawdown_runs_from_the_peak_to_recovery_or_the_end():
-    assert st.longest_drawdown_ns([0, 10, 20, 30, 40], [5, 4, 5, 3, 3], [5, 5, 5, 5, 5]) == 20
-    assert st.longest_drawdown_ns([0, 10, 50, 60, 70], [5, 4, 6, 5, 6], [5, 5, 6, 6, 6]) == 50
-    assert st.longest_drawdown_ns([0, 10], [5, 6], [5, 6]) is None
+def test_longest_drawdown_runs_from_its_peak_to_the_next_or_the_end():
+    longest = st.longest_drawdown_ns
+    assert longest([0, 10, 20, 30, 40], [5, 4, 5, 3, 3], [5, 5, 5, 5, 5]) == 40  # back at the peak is not above it
+    assert longest([0, 10, 50, 60, 70], [5, 4, 6, 5, 6], [5, 5, 6, 6, 6]) == 50
+    assert longest([0, 10], [5, 6], [5, 6]) is None
+
+
+def test_a_peak_between_two_points_starts_the_drawdown_too():
+    """Minutes recorded daily: no point is at the peak, and a rise every day is no drawdown of all the days."""
+    longest = st.longest_drawdown_ns
+    assert longest([0, 10, 20, 30, 40], [4, 8, 7, 6, 9], [5, 9, 9, 9, 10]) == 30
+    assert longest([0, 10, 20, 30], [4, 5, 6, 7], [5, 6, 7, 8]) == 10
 
 
 def test_cagr_doubles_in_two_years():
