@@ -76,6 +76,7 @@ if COMPILED:
     def jit_user(f: Callable) -> Callable:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
         return njit(
+            forceinline=True,
             boundscheck=True,
             error_model="python",
             no_cpython_wrapper=True,
