@@ -198,6 +198,15 @@ def get_events(
     return {"items": items, "next": None}
 
 
+def _refuse_unknown_parameters(request: Request) -> None:
+    """A misspelled filter must not read as an answer to the question that was meant."""
+    known = [name for name in request.route_handler.parsed_fn_signature.parameters if name != "state"]
+    unknown = sorted(set(request.query_params) - set(known))
+    if unknown:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise ValidationException(f"no parameter {unknown[0]!r} here: {takes}")
+
+
 class BearerAuth(ASGIMiddleware):
     """Lets a request through when it bears a valid token, or its route says `open_to_all`."""
 
@@ -275,6 +284,7 @@ def make_app(home: Path, settings: Settings) -> Litestar:
         state=State({"views": Views(home), "settings": settings}),
         lifespan=[_following],
         middleware=[BearerAuth(key)],
+        before_request=_refuse_unknown_parameters,
         exception_handlers={HTTPException: _answer_error, Exception: _answer_error},
         before_send=[_add_headers],
         openapi_config=OpenAPIConfig(

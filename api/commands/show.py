@@ -26,7 +26,7 @@ def run_runs(options: Namespace) -> int:
         "run_id", "mode", "bars", "orders", "fills", "final_equity"]  # fmt: skip
     table = Table(box=None, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("run_id", "tape"))
+        table.add_column(name, overflow="fold", no_wrap=name in ("run_id", "tape"), min_width=len(name))
     for line in lines:
         table.add_row(*(str(line.get(name, "")) for name in columns))
     Console().print(table)

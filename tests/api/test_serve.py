@@ -367,3 +367,10 @@ def test_rows_of_a_tape_are_whole_records(home):
     """What the reader gives is what was written: the tests above stand on it."""
     read = [rows for rows, _ in serve.HomeTapes(home).rows(home / "runs" / "r-1", 0)]
     assert join_rows(read).tobytes() == hand_tape(5).rows().tobytes()
+
+
+def test_an_unknown_parameter_is_refused(ask):
+    """`after` for `from_seq`: answered with the first page it would be wrong data."""
+    found = is_problem(ask("/api/events", tape=TAPE, after=5), 400)
+    assert "no parameter 'after'" in found["detail"] and "from_seq" in found["detail"]
+    is_problem(ask("/api/runs", limit=1), 400)
