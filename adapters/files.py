@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from adapters.disk import DISK
 from kernel.errors import TapeLocked
 
 if sys.platform == "win32":
@@ -17,92 +19,61 @@ else:
     import fcntl
 
 
+PATIENCE_SECONDS = 0.2  # for those that only look: see `is_locked`
+sync_data, sync_file, sync_folder = DISK.sync, DISK.sync_file, DISK.sync_folder
+reserve, write_whole = DISK.reserve, DISK.write_whole
+
+
 def take_lock(path: Path) -> int:
-    """An exclusive lock on `path`, held until the returned descriptor is closed. Raises TapeLocked."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    """An exclusive lock on `path`, held until the returned descriptor is closed. Raises TapeLocked.
+
+    Who only looks whether it is locked holds it for some microseconds, so a refusal is one that lasts.
+    """
+    descriptor, end = os.open(path, os.O_RDWR | os.O_CREAT, 0o644), time.monotonic() + PATIENCE_SECONDS
+    while not _lock(descriptor):
+        if time.monotonic() > end:
+            os.close(descriptor)
+            raise TapeLocked(f"{path.parent} is being written by another process: stop that one first")
+        time.sleep(0.0005)
+    return descriptor
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock on `path` right now. Makes no file, and those who look do not see each other."""
+    try:
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, shared: bool = False) -> bool:
+    """Lock a file if nobody else has; Windows has no shared locks of the kind."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
-        os.close(descriptor)
-        raise TapeLocked(f"{path.parent} is being written by another process: stop that one first") from None
-    return descriptor
-
-
-def sync_data(descriptor: int) -> None:
-    """Make what was written durable; file length included, times not."""
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    elif sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync on macOS stops at the drive's cache
-    else:
-        os.fsync(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file that was written and closed durable."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        sync_data(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Make new and renamed names in a folder durable."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def reserve(descriptor: int, length: int) -> None:
-    """Give a file its length and, where the system can, its blocks, so that appending changes no metadata."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, length)
-    else:
-        os.truncate(descriptor, length)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`, all or nothing, durable."""
-    temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(temporary, path)
-    sync_folder(path.parent)
-
-
-def write_at(descriptor: int, parts: list[bytes], offset: int) -> int:
-    """Write `parts` one after the other from `offset`; returns the bytes written."""
-    if len(parts) == 1 and hasattr(os, "pwrite"):
-        return os.pwrite(descriptor, parts[0], offset)
-    if hasattr(os, "pwritev"):
-        return os.pwritev(descriptor, parts, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return sum(os.write(descriptor, part) for part in parts)
+        return False
+    return True
 
 
 def make_folder(path: Path) -> None:
-    """Create `path` and its parents durably."""
-    missing = []
+    """Create `path` and its parents durably, also what a process made that ended before it synced."""
+    missing, leaf = [], path
     while not path.exists():
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
+    if not missing:
+        with contextlib.suppress(PermissionError):  # whoever may not look into the parent did not make a folder there
+            sync_folder(leaf.parent)
 
 
 @contextlib.contextmanager

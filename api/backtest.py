@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from adapters.files import canonical_json
+from adapters.market.intact import InputCheck, memory_of
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
 from adapters.tape.sealed import SealedWriter
-from api.bootstrap import Config, Request, load_strategies, make_config, make_engine, make_feed, make_ref
+from api.bootstrap import Config, Request, input_tapes, load_strategies, make_config, make_engine, make_feed, make_ref
 from api.drive import begin, end, go_on, in_order
+from api.run_lock import being_run
 from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound
@@ -89,11 +91,12 @@ def run_backtest(
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "BACKTEST")
     folder = home / "runs" / new_run_id(strategies, config, datetime.now(UTC))
-    try:
-        return _run(home, folder, settings, config, strategies, seen or (lambda bars, total: None))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # an unfinished backtest is nobody's record
-        raise
+    with being_run(folder):
+        try:
+            return _run(home, folder, settings, config, strategies, seen or (lambda bars, total: None))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # an unfinished backtest is nobody's record
+            raise
 
 
 def _run(
@@ -101,7 +104,8 @@ def _run(
 ) -> Result:
     started = time.perf_counter()
     engine = make_engine(config, strategies, settings.capacity.batch)
-    feed = make_feed(home, config)
+    tapes = input_tapes(home, config)
+    files, feed = InputCheck(tapes, memory_of(home)), make_feed(tapes, config)
     with SealedWriter(folder) as writer:
         tape = RunTape(writer)
         tape.note(1, canonical_json(config).decode())
@@ -113,7 +117,7 @@ def _run(
         loop = time.perf_counter() - loop
         tape.flush()
         writer.add_ref(make_ref(config, tape.bars))
-        faults = explain_faults(engine, strategies)
+        faults = explain_faults(engine, strategies, config)
         about = {
             "run_id": folder.name,
             "config": config,
@@ -124,6 +128,7 @@ def _run(
             "marks": {row["symbol"]: int(engine.state.markets["mark"][row["number"]]) for row in config["instruments"]},
             "timing": _timing(started, loop, tape.bars),
         }
+        files.settle()
         manifest = writer.finish(about)
     manifest["timing"] = _timing(started, loop, tape.bars)
     return Result(folder, manifest, faults)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from adapters.files import canonical_json, sha256_file
+from adapters.files import canonical_json
 from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
 from adapters.market.instruments import Registry
 from adapters.market.reader import bar_batches
@@ -18,7 +18,7 @@ from adapters.strategies.load import Loaded, load_strategy
 from adapters.tape.digest import TapeDigest
 from kernel.codehash import kernel_hash
 from kernel.engine import Engine
-from kernel.errors import ConfigError, NotFound, NotReplayable, TapeCorrupt
+from kernel.errors import ConfigError, NotFound, NotReplayable
 from kernel.state import Capacity, Rules
 from kernel.units import MONEY_MAX
 
@@ -202,30 +202,25 @@ def selection_of(config: Config) -> Selection:
     return Selection(numbers, s["first_ts"], s["last_ts"], s["warm_up_ts"])
 
 
-def make_feed(home: Path, config: Config) -> MarketFeed:
-    """The market feed of a configuration; raises NotReplayable when a tape is gone or not what it was."""
-    paths = []
+def input_tapes(home: Path, config: Config) -> list[Manifest]:
+    """The market tapes of a configuration; raises NotReplayable when one is gone or not what it was."""
+    tapes = []
     for tape in config["selection"]["tapes"]:
         path = tapes_folder(home) / tape["name"]
         if not path.is_dir():
             raise NotReplayable(f"input retired: market tape {tape['name']} is gone from {tapes_folder(home)}")
-        found = open_tape(path).content_digest
-        if found != tape["content_digest"]:
+        found = open_tape(path)
+        if found.content_digest != tape["content_digest"]:
             raise NotReplayable(
-                f"market tape {tape['name']} is not the one the run used (content {found[:12]}..., "
+                f"market tape {tape['name']} is not the one the run used (content {found.content_digest[:12]}..., "
                 f"then {tape['content_digest'][:12]}...): put the old one back"
             )
-        paths.append(path)
-    return MarketFeed(paths, selection_of(config))
+        tapes.append(found)
+    return tapes
 
 
-def check_input_files(home: Path, selection: dict[str, Any]) -> None:
-    """Raise TapeCorrupt when a file of the market tapes of a selection is not what was imported."""
-    for tape in selection["tapes"]:
-        found = open_tape(tapes_folder(home) / tape["name"])
-        for name, stated in found.files.items():
-            if not (found.path / name).is_file() or sha256_file(found.path / name) != stated["sha256"]:
-                raise TapeCorrupt(f"{found.path / name} is not what was imported: restore it from a copy")
+def make_feed(tapes: Sequence[Manifest], config: Config) -> MarketFeed:
+    return MarketFeed([tape.path for tape in tapes], selection_of(config))
 
 
 def make_ref(config: Config, bars: int) -> bytes:

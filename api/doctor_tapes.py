@@ -12,6 +12,7 @@ from adapters.tape.scan import examine
 from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import QUARANTINE
 from api.doctor import BAD, OK, WARN, Check
+from api.run_lock import still_runs
 from api.tapes import ACCOUNT, MARKET, Tape, all_tapes, bytes_in
 from kernel.errors import OnetapeError, TapeCorrupt
 
@@ -36,7 +37,7 @@ def tapes(home: Path) -> Iterator[Check]:
 def _whole(tape: Tape) -> Iterator[Check]:
     """A tape that does not change: its manifest, and its files by size."""
     if tape.kind != MARKET and not is_sealed(tape.folder):
-        if time.time() - tape.folder.stat().st_mtime > 3_600:
+        if time.time() - tape.folder.stat().st_mtime > 3_600 and not still_runs(tape.folder):
             mend = "`onetape prune --runs --older-than 1` removes it"
             yield Check(f"run {tape.name}", WARN, "a backtest that did not finish", mend)
         return

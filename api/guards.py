@@ -1,8 +1,10 @@
-"""What watches over a live session from outside the kernel: room on the disk, and the clock. Both speak in events."""
+"""What watches over a live session from outside the kernel: room on the disk, and the clock. Both speak in events; and
+closed segments, which are sealed beside it."""
 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.clocks.watch import ClockWatch
@@ -35,7 +37,11 @@ class Guards:
                 f"{space.folder}: {free:,} MiB are free, a live session needs {needed:,}: make room, or lower "
                 "tape.space_start_mib"
             )
-        space.put_ballast()
+        try:
+            space.put_ballast()
+        except OSError as error:
+            log.warning("%s: no ballast could be put there (%s): trading goes by the free space", space.folder, error)
+            self._space = SpaceGuard(space.folder, replace(space.budget, ballast_mib=0))
 
     def start(self, session: "Session") -> None:
         """Trade on after a restart with room, if it was the lack of it that stopped trading."""
@@ -51,6 +57,8 @@ class Guards:
         self._looked_s = now
         self._look_at_clock(session)
         room = self._space.look()
+        if room is not Room.SCARCE:  # a part is written before its segment goes, and takes room meanwhile
+            session.sealer.look()
         if room is self._room:
             return
         self._room = room

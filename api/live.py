@@ -10,13 +10,14 @@ import numpy as np
 
 from adapters.clocks.pacing import MaxClock, PacedClock
 from adapters.market.feed import MarketFeed, Selection
+from adapters.market.intact import check_inputs, memory_of
 from adapters.market.tape import tapes_folder
 from adapters.market.writer import check_name
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.tape.reader import read_rows
 from api.backtest import summarise
-from api.bootstrap import Request, load_strategies, make_config, selection_of
+from api.bootstrap import Request, input_tapes, load_strategies, make_config, selection_of
 from api.restore import spans_of
 from api.session import ACTIONS, BATCH, Session
 from kernel.codes import Flag, Kind
@@ -92,13 +93,15 @@ def run_live(
     """
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
+    check_inputs(input_tapes(home, config), memory_of(home))
     folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
     session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name)
     try:
-        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.tick)
+        clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.idle)
         bars = _pump(home, session, clock, seen)
     finally:
         session.close()
+    session.sealer.finish()
     return {
         "account": account,
         "tape": str(folder),
@@ -112,7 +115,7 @@ def run_live(
         "decision_digest": session.decisions.hex(),
         "state_digest": session.engine.digest(),
         "stopped": stop.is_set(),
-        "fault_texts": explain_faults(session.engine, strategies),
+        "fault_texts": explain_faults(session.engine, strategies, session.config),
     }
 
 

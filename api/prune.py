@@ -12,12 +12,13 @@ from adapters.tape.sealed import MANIFEST
 from adapters.tape.snapshots import KEEP as SNAPSHOTS
 from adapters.tape.snapshots import SUFFIX
 from api.retention import pins
+from api.run_lock import run_lock, still_runs
 from kernel.codehash import cache_folder, cache_root
 from kernel.errors import ConfigError
 
 REPORTS = 10
 DAY_SECONDS = 86_400
-UNFINISHED_SECONDS = 3_600  # a run without a manifest that is younger may still run
+UNFINISHED_SECONDS = 3_600  # a run without a manifest that is younger may be of a version that took no lock
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _old_runs(home: Path, keep: int) -> list[Item]:
     """Backtests but the newest, those that others read from, and those that may still run."""
     whole = [folder for folder in list_run_folders(home) if is_sealed(folder)]
     items = [_item("run", folder) for folder in whole[: len(whole) - keep] if not pins(home, folder.name)]
-    unfinished = [_item("unfinished run", f) for f in list_run_folders(home) if not is_sealed(f)]
+    unfinished = [_item("unfinished run", f) for f in list_run_folders(home) if not is_sealed(f) and not still_runs(f)]
     return items + [item for item in unfinished if item.age_seconds > UNFINISHED_SECONDS]
 
 
@@ -83,5 +84,6 @@ def remove(home: Path, item: Item) -> None:
     if item.path.is_dir():
         (item.path / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(item.path)
+        run_lock(item.path).unlink(missing_ok=True)
     else:
         item.path.unlink()

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from adapters.files import canonical_json
+from adapters.market.intact import InputCheck, memory_of
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest, TapeDigest, notes_within
 from adapters.tape.reader import (
@@ -23,14 +24,15 @@ from adapters.tape.reader import (
     read_notes,
     read_rows,
 )
-from api.bootstrap import Config, check_input_files, day_bounds, make_engine, make_feed, make_ref, strategies_of
+from api.backtest import decimal_text
+from api.bootstrap import Config, day_bounds, input_tapes, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
 from api.drive import begin, end, go_on, in_order
-from api.restore import restore, spans_of, written_by
+from api.restore import Restored, restore, spans_of, written_by
 from kernel.codehash import kernel_hash
 from kernel.codes import Kind
 from kernel.engine import Engine
-from kernel.errors import NotFound
+from kernel.errors import NotFound, NotReplayable
 
 BATCH = 16_384
 BAR = int(Kind.BAR)
@@ -121,7 +123,9 @@ def replay_run(home: Path, folder: Path) -> Outcome:
         return replay_account(folder)
     manifest = read_manifest(folder) if is_sealed(folder) else {}
     strategies = strategies_of(config, manifest.get("sources", {}))
-    engine, feed = make_engine(config, strategies, BATCH), make_feed(home, config)
+    tapes = input_tapes(home, config)
+    files, feed = InputCheck(tapes, memory_of(home)), make_feed(tapes, config)
+    engine = make_engine(config, strategies, BATCH)
     comparer, recomputed = Comparer(rows for rows, _ in read_rows(folder)), Recomputed()
     note: dict[int, str] = {1: canonical_json(config).decode()}
     bars = 0
@@ -143,8 +147,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     outcome = _outcome(folder, recomputed, engine, changes(config, strategies), manifest)
     if comparer.divergence is not None:
         outcome = replace(outcome, divergence=comparer.divergence, events=comparer.events)
-    if not outcome.identical:
-        check_input_files(home, config["selection"])  # before code is blamed for what a disk did
+    files.settle()  # neither is code blamed for what a disk did, nor damage called identical
     return outcome
 
 
@@ -174,7 +177,8 @@ def _outcome(folder: Path, done: Recomputed, engine: Engine, changed: list[str],
 def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, str] | None = None) -> Outcome:
     """Re-execute an account tape from its own recorded inputs, up to `last_ts` (ns UTC).
 
-    What other code than that of the last start wrote cannot be re-executed: it is folded, and `folded` counts it.
+    What other code than that of the last start wrote cannot be re-executed: it is folded, and `folded` counts it. Where
+    the code at hand is not that of the last start either and decides otherwise, nothing diverged: raises NotReplayable.
     """
     config, notes = config_of(folder), read_notes(folder)
     strategies = strategies_of(config, sources if sources is not None else recorded_sources(folder))
@@ -188,8 +192,23 @@ def replay_account(folder: Path, last_ts: int | None = None, sources: dict[str, 
         lambda rows: recomputed.add(rows, notes_within(rows, notes)),
         last_ts,
     )
-    outcome = _outcome(folder, recomputed, engine, changes(spans[-1].config, strategies), {})
+    changed = changes(spans[-1].config, strategies)
+    if done.divergence is not None and changed:
+        folding = make_engine(config, strategies, BATCH)
+        fold = restore(folding, folder, None, lambda rows: None, last_ts)
+        raise NotReplayable(_code_changed(folder, changed, done.divergence, fold, folding))
+    outcome = _outcome(folder, recomputed, engine, changed, {})
     return replace(outcome, divergence=done.divergence, events=done.folded + done.compared, folded=done.folded)
+
+
+def _code_changed(folder: Path, changed: list[str], first: Divergence, fold: Restored, engine: Engine) -> str:
+    """What can be said of a tape that other code recorded and that the code at hand would not write."""
+    return (
+        f"{folder.name}: code changed since it was recorded: {'; '.join(changed)}. Its {fold.folded:,} events fold to "
+        f"{int(engine.account.orders):,} orders and cash {decimal_text(int(engine.account.cash))}; run again, the code "
+        f"of now first differs at seq {first.seq:,} ({first.kind} {first.field} was {first.recorded}, now "
+        f"{first.recomputed}): replay it with the code of then to compare every byte"
+    )
 
 
 def _last_seq(folder: Path, last_ts: int | None) -> int | None:
@@ -214,9 +233,9 @@ def recorded_sources(folder: Path) -> dict[str, str]:
 def replay_date(home: Path, date: str) -> list[Outcome]:
     """Re-execute every account tape that has events on a local day, from its start through that day.
 
-    Raises NotFound naming the nearest day when there is none.
+    Raises NotFound naming the nearest day when there is none, NotReplayable where code or inputs are gone.
     """
-    outcomes, days = [], set()
+    outcomes, days, refused = [], set(), []
     for folder in list_account_folders(home):
         timezone = config_of(folder)["timezone"]
         first, last = day_bounds(date, timezone)
@@ -228,7 +247,12 @@ def replay_date(home: Path, date: str) -> list[Outcome]:
             }
             on_day = on_day or bool(((rows["ts_init"] >= first) & (rows["ts_init"] <= last)).any())
         if on_day:
-            outcomes.append(replay_account(folder, last))
+            try:
+                outcomes.append(replay_account(folder, last))
+            except NotReplayable as error:  # one does not hide what the others have to say
+                refused.append(str(error))
+    if refused and all(outcome.identical for outcome in outcomes):
+        raise NotReplayable("; ".join([*(f"{outcome.tape}: identical" for outcome in outcomes), *refused]))
     if not outcomes:
         near = min(days, key=lambda day: abs(_ordinal(day) - _ordinal(date)), default=None)
         hint = (

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from adapters.files import make_folder, sync_file, sync_folder
 from adapters.tape.check import is_being_written
-from adapters.tape.reader import list_account_folders
 from api.backup_manifest import ABOUT, Seen, check_backup, newest
 from api.verify import verify_home
 from kernel.errors import ConfigError, NotFound, TapeCorrupt, TapeLocked, TapePoisoned
@@ -40,7 +39,7 @@ def restore_home(source: Path, home: Path, force: bool, seen: Seen = lambda coun
     occupied = home.exists() and (not home.is_dir() or any(home.iterdir()))
     if occupied and not force:
         raise ConfigError(f"{home} is not empty: --force moves it aside, or restore elsewhere with --into")
-    for tape in list_account_folders(home) if occupied else ():
+    for tape in (home / "tapes" / "accounts").glob("*") if occupied else ():  # damaged ones as well
         if is_being_written(tape):
             raise TapeLocked(f"{tape} is being written by another process: stop that one first")
     names = [name for name in check_backup(folder, seen) if name.startswith("home/")]
@@ -55,11 +54,7 @@ def restore_home(source: Path, home: Path, force: bool, seen: Seen = lambda coun
             raise TapeCorrupt(f"nothing was restored: {damaged[0].replace(str(part), str(folder / 'home'))}")
         for path in sorted({path.parent for path in part.rglob("*")}, reverse=True):
             sync_folder(path)
-        aside = _move_aside(home) if occupied else None
-        if home.exists():
-            home.rmdir()
-        os.rename(part, home)
-        sync_folder(home.parent)
+        aside = _take_place(part, home, occupied)
     except OSError as error:
         raise TapePoisoned(f"{home}: the restore stopped ({error}); what was there is untouched") from error
     finally:
@@ -76,6 +71,35 @@ def _copy(source: Path, target: Path, seen: Seen) -> None:
     target.chmod(0o600 if "secrets" in target.parts else 0o644)
     sync_file(target)
     seen(target.stat().st_size)
+
+
+def _take_place(part: Path, home: Path, occupied: bool) -> Path | None:
+    """Give the new home its name; returns where the one before went. That one is put back when this fails."""
+    aside = _move_aside(home) if occupied else None
+    try:
+        if home.exists():
+            home.rmdir()
+        os.rename(part, home)
+    except OSError as error:
+        if aside is not None:
+            _move_back(aside, home, error)
+        raise
+    try:
+        sync_folder(home.parent)
+    except OSError as error:
+        before = f"; what was there before is in {aside}" if aside else ""
+        raise TapePoisoned(f"{home} is restored, but the disk did not confirm its name ({error}){before}") from error
+    return aside
+
+
+def _move_back(aside: Path, home: Path, error: OSError) -> None:
+    try:
+        os.rename(aside, home)
+    except OSError:
+        raise TapePoisoned(
+            f"{home}: the restore stopped ({error}); what was there is in {aside} now: give it its name back, or "
+            "restore again"
+        ) from error
 
 
 def _move_aside(home: Path) -> Path:

@@ -1,6 +1,8 @@
 """A live process: engine, account tape, venue. Append, then act; opening brings it to where the tape stands."""
 
 import json
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,15 @@ from api.differences import differences
 from api.drive import control, drive_all
 from api.guards import Guards
 from api.restore import Restored, code_of, restore, restore_snapshot, said, spans_of, written_by
+from api.sealing import Sealer
 from kernel.codes import Kind
 from kernel.errors import ConfigError, NotReplayable
 
 BATCH = 16_384
 ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
 QUIET = (int(Kind.BAR), int(Kind.EQUITY))  # commit class B: may wait for the group commit
+TORN = re.compile(r"(\d{8})-(\d+)\.bin")  # what a writer put aside: segment and offset
+log = logging.getLogger("onetape.live")
 
 
 class Session:
@@ -41,29 +46,48 @@ class Session:
     ) -> None:
         self.folder, self.config, self.strategies = folder, config, list(strategies)
         self._snapshots, self._snapshot_events = snapshots, settings.tape.snapshot_events
+        self._hints: HintPublisher | None = None
+        self._hinted = 0
+        self._started, self._warned = False, set[str]()
+        self.sealer = Sealer(folder)
         self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
         self.recovered = self.tape.last_seq  # events the tape held when it was opened
         self.actions_seen, self.restored = 0, Restored()
         self.decisions = DecisionDigest()
-        self._hints: HintPublisher | None = None
-        self._hinted = 0
         try:
-            t = settings.tape
-            space = SpaceGuard(
-                folder, SpaceBudget(t.space_start_mib, t.space_warn_mib, t.space_reduce_mib, t.ballast_mib)
-            )
-            self.guards = Guards(space)
-            self.engine = make_engine(config, strategies, BATCH)
-            self._last_snapshot = self._restore() if self.tape.rows else 0
-            sources = {str(n): s.origin for n, s in enumerate(strategies, 1)}
-            write_whole(folder / "sources.json", json.dumps(sources, indent=1).encode())
-            self._hints = HintPublisher(folder)
-            self.venue = SimulatedVenue(self.tape.last_seq)
-            if self.tape.rows:
-                self._record_torn_writes()
+            self._open(settings)
         except BaseException:
             self.close()
             raise
+
+    def _open(self, settings: Settings) -> None:
+        t = settings.tape
+        budget = SpaceBudget(t.space_start_mib, t.space_warn_mib, t.space_reduce_mib, t.ballast_mib)
+        self.guards = Guards(SpaceGuard(self.folder, budget))
+        self.engine = make_engine(self.config, self.strategies, BATCH)
+        self._last_snapshot = self._restore() if self.tape.rows else 0
+        self._publish()
+        self.venue = SimulatedVenue(self.tape.last_seq)
+        if self.tape.rows:
+            self._record_torn_writes()
+
+    def _publish(self) -> None:
+        """What others go by and trading does without: where the strategies are, and hints. A failure is a warning."""
+        sources = {str(n): s.origin for n, s in enumerate(self.strategies, 1)}
+        try:
+            write_whole(self.folder / "sources.json", json.dumps(sources, indent=1).encode())
+        except OSError as error:
+            self._warn("sources", f"sources.json is as it was ({error}): `onetape replay` may not find the strategies")
+        try:
+            self._hints = HintPublisher(self.folder)
+        except (ConfigError, OSError) as error:
+            self._warn("hints", f"no hints to readers ({error}): they look four times a second")
+
+    def _warn(self, what: str, text: str) -> None:
+        """Say once what failed beside the tape."""
+        if what not in self._warned:
+            log.warning("%s: %s", self.folder, text)
+        self._warned.add(what)
 
     def _restore(self) -> int:
         """Bring the engine to the tape's end; returns the seq of the snapshot it began at."""
@@ -111,6 +135,12 @@ class Session:
         self.tick()
         return rows
 
+    def idle(self) -> None:
+        """What is due while the feed is silent. Call it often."""
+        self.tick()
+        if self._started:  # before RUN_STARTED nothing is taken
+            self.watch()
+
     def tick(self) -> None:
         """What is due beside events: the group commit, and a hint to readers. Call it often."""
         self.tape.tick()
@@ -135,9 +165,10 @@ class Session:
         if not self.recovered:
             self._record_torn_writes()
         self.guards.start(self)
+        self._started = True
 
     def watch(self) -> None:
-        """Look after the disk, the clock and the snapshots; between slices."""
+        """Look after the disk, the clock, closed segments and the snapshots; between slices."""
         self.guards.look(self)
         if self.tape.last_seq - self._last_snapshot >= self._snapshot_events:
             self.snapshot()
@@ -146,19 +177,24 @@ class Session:
         """TAPE_TRUNCATED for each torn write that was put aside and is not on the tape yet."""
         known = {said(text).get("quarantine") for text in read_notes(self.folder).values()}
         for path in sorted((self.folder / QUARANTINE).glob("*.bin")):
-            if path.name not in known:
-                segment, offset = (int(part) for part in path.stem.split("-"))
+            name = TORN.fullmatch(path.name)  # people and `repair` put other things there
+            if name and path.name not in known:
+                segment, offset = int(name[1]), int(name[2])
                 note = {"quarantine": path.name, "sha256": sha256_file(path)}
                 size = path.stat().st_size
                 self.note_event(Kind.TAPE_TRUNCATED, note, segment=segment, offset=offset, lost_bytes=size)
 
     def snapshot(self) -> None:
-        """Keep the state as it is now, once the tape up to here is durable."""
+        """Keep the state as it is now, once the tape up to here is durable. That it cannot be kept is a warning."""
         self.tape.mark()
         self._last_snapshot = self.tape.last_seq
         about = {"decisions": self.decisions.save(), "actions_seen": self.actions_seen}
         code, digest = code_of(self.config), self.tape.tape_digest.hex()
-        save_snapshot(self._snapshots, Snapshot(self._last_snapshot, digest, code, self.engine.save(), about))
+        snapshot = Snapshot(self._last_snapshot, digest, code, self.engine.save(), about)
+        try:
+            save_snapshot(self._snapshots, snapshot)
+        except OSError as error:
+            self._warn("snapshot", f"no snapshot was kept ({error}): the next start goes through more of the tape")
 
     def stop(self) -> None:
         """RUN_ENDED, which reports the equity, everything durable, and a snapshot to start from."""

@@ -58,10 +58,16 @@ def report_data(folder: Path) -> dict[str, Any]:
             "code": config["kernel_hash"],
         },
     }  # fmt: skip
-    texts = manifest.get("faults", [])
-    for fault, text in zip(data["faults"], texts, strict=False):
-        fault["text"] = text
+    _explain_faults(data, manifest.get("faults", []))
     return data
+
+
+def _explain_faults(data: dict[str, Any], texts: list[str]) -> None:
+    """Put the manifest's sentences, one a failed strategy in the order of their numbers, with the faults they are of:
+    those are by seq, and a strategy fails once in a run."""
+    numbers = {row["name"]: number for number, row in enumerate(data["strategies"], 1)}
+    for fault, text in zip(sorted(data["faults"], key=lambda row: numbers[row["strategy"]]), texts, strict=False):
+        fault["text"] = text
 
 
 def _growing(folder: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from adapters.files import canonical_json
 from adapters.market.instruments import Registry
+from adapters.market.intact import check_inputs
 from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, open_tape, tapes_folder
 from adapters.market.verify import verify_tape
@@ -17,7 +18,6 @@ from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
 from adapters.tape.retire import retired_inputs
 from adapters.tape.sealed import check_files, check_rows
-from api.bootstrap import check_input_files
 from kernel.errors import OnetapeError, TapeCorrupt
 
 
@@ -89,7 +89,7 @@ def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
         found = open_tape(tapes_folder(home) / tape["name"])
         if found.content_digest != tape["content_digest"]:
             raise TapeCorrupt(f"{folder}: market tape {tape['name']} is not the one it was made from")
-    check_input_files(home, ref["selection"])
+    check_inputs([open_tape(tapes_folder(home) / tape["name"]) for tape in ref["selection"]["tapes"]])
     there = _bars_of(home, ref["selection"])
     if there != int(ref["count"]):
         raise TapeCorrupt(f"{folder}: it refers to {int(ref['count']):,} bars, its market tapes hold {there:,} of them")

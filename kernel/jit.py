@@ -8,7 +8,6 @@ seldom passes. numba does not notice a changed helper, so the cache folder is na
 import ctypes
 import inspect
 import os
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -149,13 +148,9 @@ if COMPILED:
         return PROGRAM_FAULT
 
 else:
-    FAILURES: list[BaseException] = []
 
     def failed() -> int:
-        """What a program returns for an exception, which is kept to be explained."""
-        error = sys.exc_info()[1]
-        assert error is not None
-        FAILURES[:] = [*FAILURES[-99:], error]
+        """What a program returns for an exception."""
         return PROGRAM_FAULT
 
     def jit(f: Callable) -> Callable:

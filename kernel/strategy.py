@@ -23,15 +23,41 @@ from kernel.schema import Record
 C = TypeVar("C", bound=type)
 
 
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+
+
+def _plain(number: Any) -> Any:
+    """A number of numpy's as Python's; anything else as it is, for `@strategy` to judge, which knows its name."""
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return isinstance(value, float) or LOWEST <= value <= HIGHEST
+
+
 class Param:
     """A parameter: swept, bounded, shown. Whole-number defaults make whole-number parameters."""
 
     def __init__(self, default: float, low: float | None = None, high: float | None = None) -> None:
-        self.default, self.low, self.high = default, low, high
+        self.default, self.low, self.high = _plain(default), _plain(low), _plain(high)
 
     @property
     def width(self) -> str:
         return "i8" if isinstance(self.default, int) else "f8"
+
+    def bounds(self) -> str:
+        """The bounds in words, empty without any."""
+        if self.low is not None and self.high is not None:
+            return f"between {self.low} and {self.high}"
+        if self.low is not None:
+            return f"at least {self.low}"
+        return "" if self.high is None else f"at most {self.high}"
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is within the bounds."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
 
 class Float:
@@ -40,7 +66,8 @@ class Float:
     width = "f8"
 
     def __init__(self, default: float = 0.0) -> None:
-        self.default = float(default)
+        number = _plain(default)
+        self.default = float(number) if _is_number(number) else number
 
 
 class Int:
@@ -49,7 +76,7 @@ class Int:
     width = "i8"
 
     def __init__(self, default: int = 0) -> None:
-        self.default = int(default)
+        self.default = _plain(default)
 
 
 @dataclass(frozen=True)
@@ -98,17 +125,19 @@ def strategy(owner: C) -> C:
     Raises StrategyError, with file and line, when a declaration cannot work.
     """
     try:
-        file, line = Path(inspect.getsourcefile(owner) or "?"), inspect.getsourcelines(owner)[1]
+        file, (text, line) = Path(inspect.getsourcefile(owner) or "?"), inspect.getsourcelines(owner)
     except (OSError, TypeError):
         raise StrategyError(f"{owner.__name__}: a strategy is written in a file, not at a prompt") from None
     members = tuple((n, m) for n, m in vars(owner).items() if isinstance(m, Param | Float | Int | Indicator))
-    _check_members(owner, members, f"{file}:{line}")
+    _check_hooks(owner, f"{file}:{line}")
+    at = {name: f"{file}:{line + _place_in(text, name)}" for name in vars(owner)}
+    _check_members(owner, members, at)
     fields: list[tuple] = [("bars_seen", "i8"), ("bars_needed", "i8")]
     for name, member in members:
         try:
             fields.append((name, member.dtype() if isinstance(member, Indicator) else member.width))
         except ValueError as error:
-            raise StrategyError(f"{file}:{line}: {name} of {owner.__name__}: {error}") from None
+            raise StrategyError(f"{at[name]}: {name} of {owner.__name__}: {error}") from None
     dtype = np.dtype((Record, np.dtype(fields, align=True)))
     definition = Definition(
         name=snake_case(owner.__name__),
@@ -126,33 +155,92 @@ def strategy(owner: C) -> C:
     return owner
 
 
-def _check_members(owner: type, members: tuple[tuple[str, Any], ...], where: str) -> None:
+def _check_hooks(owner: type, where: str) -> None:
     if "on_bar" not in vars(owner):
         raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx)")
     for hook, names in (("on_bar", ["self", "bar", "ctx"]), ("on_fill", ["self", "fill", "ctx"])):
-        if hook in vars(owner) and list(inspect.signature(vars(owner)[hook]).parameters) != names:
+        function = vars(owner).get(hook)
+        if hook in vars(owner) and not inspect.isfunction(function):
+            what = f"{hook} of {owner.__name__} is a hook, not {_shown(function)}"
+            raise StrategyError(f"{where}: {what}: write def {hook}({', '.join(names)})")
+        if function is not None and list(inspect.signature(function).parameters) != names:
             raise StrategyError(f"{where}: {owner.__name__}.{hook} must take ({', '.join(names)})")
     for name, value in vars(owner).items():
         if name.startswith("on_") and inspect.isfunction(value) and name not in ("on_bar", "on_fill"):
             near = get_close_matches(name, ["on_bar", "on_fill"], 1)
             hint = f"did you mean {near[0]}?" if near else "a strategy has on_bar and, if it wants, on_fill"
             raise StrategyError(f"{where}: {owner.__name__}.{name} would never be called: {hint}")
+
+
+def _place_in(text: list[str], name: str) -> int:
+    """How many lines into its class an attribute is declared; 0 where that is not plain to see."""
+    return next((k for k, line in enumerate(text) if re.match(rf"\s+{name}\s*[=:]", line)), 0)
+
+
+def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mapping[str, str]) -> None:
+    """`at` is each attribute's file and line."""
+    for name, value in vars(owner).items():
         if name == "warmup" and not _is_bars(value):
-            raise StrategyError(f"{where}: warmup of {owner.__name__} is a number of bars or a parameter of one")
+            raise StrategyError(f"{at[name]}: warmup of {owner.__name__} is a number of bars or a parameter of one")
         plain = isinstance(value, int | float | str) and not name.startswith("_")
         if plain and name != "warmup":
             raise StrategyError(
-                f"{where}: {name} = {value!r} in {owner.__name__} is neither parameter nor memory: "
+                f"{at[name]}: {name} = {value!r} in {owner.__name__} is neither parameter nor memory: "
                 f"write {name} = Param({value!r}), Float() or Int(), or make it a constant of the module"
             )
-    known = [id(member) for _, member in members]
     for place, (name, member) in enumerate(members):
+        what = f"{at[name]}: {name} of {owner.__name__}:"
         if name in ("bars_seen", "bars_needed"):
-            raise StrategyError(f"{where}: {name} is a name Onetape uses itself: choose another")
+            raise StrategyError(f"{at[name]}: {name} is a name Onetape uses itself: choose another")
         if isinstance(member, Indicator):
-            for what, other in (("period", member.period), ("of", member.of)):
-                if isinstance(other, Param | Indicator) and id(other) not in known[:place]:
-                    raise StrategyError(f"{where}: the {what} of {name} must be declared above it in {owner.__name__}")
+            _check_indicator(what, member)
+            _check_order(owner, name, member, [id(above) for _, above in members[:place]], at[name])
+        else:
+            _check_default(what, member)
+
+
+def _check_default(what: str, member: Any) -> None:
+    _check_number(f"{what} the default", member.default, isinstance(member, Int))
+    if not isinstance(member, Param):
+        return
+    for bound, number in (("low", member.low), ("high", member.high)):
+        if number is not None:
+            _check_number(f"{what} {bound}", number, False)
+    if math.isfinite(member.default) and not member.allows(member.default):
+        raise StrategyError(f"{what} the default is {member.bounds()}, not {member.default}")
+
+
+def _check_indicator(what: str, member: Indicator) -> None:
+    period = member.period
+    if isinstance(period, Float | Int | Indicator):
+        raise StrategyError(f"{what} the period is a whole number or a Param, not {_shown(period)}")
+    _check_number(f"{what} the period", period.default if isinstance(period, Param) else _plain(period), True)
+    if member.of is not None and not isinstance(member.of, Indicator):
+        raise StrategyError(f"{what} of= takes an indicator declared above it, not {_shown(member.of)}")
+
+
+def _check_order(owner: type, name: str, member: Indicator, above: list[int], where: str) -> None:
+    for what, other in (("period", member.period), ("of", member.of)):
+        if isinstance(other, Param | Indicator) and id(other) not in above:
+            raise StrategyError(f"{where}: the {what} of {name} must be declared above it in {owner.__name__}")
+
+
+def _check_number(what: str, value: Any, whole: bool) -> None:
+    kind = "a whole number" if whole else "a number"
+    if isinstance(value, bool):
+        raise StrategyError(f"{what} is {kind}, not {value}: write {int(value)}")
+    if not isinstance(value, int | float) or (whole and isinstance(value, float)):
+        raise StrategyError(f"{what} is {kind}, not {_shown(value)}")
+    if not _is_number(value):
+        raise StrategyError(f"{what} is beyond the 64 bits of a whole number")
+
+
+def _shown(value: Any) -> str:
+    """A value as its author wrote it; of an object, its kind: an address says nothing."""
+    if isinstance(value, type):
+        return value.__name__
+    plain = type(value) in (str, int, float, list, tuple, dict, set, type(None))
+    return f"{value!r:.60}" if plain else f"{type(value).__name__}()"
 
 
 def _is_bars(number: Any) -> bool:
@@ -169,18 +257,22 @@ def resolve_params(definition: Definition, given: Mapping[str, float]) -> dict[s
             near = get_close_matches(name, params, 1)
             hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(params) or 'none'}"
             raise StrategyError(f"{definition.name} has no parameter {name}{hint}")
-    values: dict[str, float] = {}
-    for name, param in params.items():
-        value = given.get(name, param.default)
-        if not math.isfinite(value):
-            raise StrategyError(f"{definition.name}: {name} is a number, not {value}")
-        if param.width == "i8" and value != int(value):
-            raise StrategyError(f"{definition.name}: {name} is a whole number, not {value}")
-        low, high = param.low, param.high
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise StrategyError(f"{definition.name}: {name}={value} is outside {low} .. {high}")
-        values[name] = int(value) if param.width == "i8" else float(value)
-    return values
+    return {name: _resolved(definition, name, param, given.get(name, param.default)) for name, param in params.items()}
+
+
+def _resolved(definition: Definition, name: str, param: Param, value: float) -> float:
+    where = f"{definition.where()}: {definition.name}: {name} is"
+    whole = param.width == "i8"
+    if isinstance(value, float) and not math.isfinite(value):
+        raise StrategyError(f"{where} a number, not {value}")
+    if whole and value != int(value):
+        raise StrategyError(f"{where} a whole number, not {value}")
+    value = int(value) if whole else value
+    if not _is_number(value):
+        raise StrategyError(f"{where} a number of 64 bits, not {value}")
+    if not param.allows(value):
+        raise StrategyError(f"{where} {param.bounds()}, not {value}")
+    return value if whole else float(value)
 
 
 def _value(owner: Definition, values: Mapping[str, float], number: Any) -> int:

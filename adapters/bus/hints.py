@@ -6,7 +6,9 @@ hint looks at the tape's watermark.
 
 import hashlib
 import os
+import secrets
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,10 @@ POLL_S = 0.25  # how often a reader looks when no hint comes
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the hints of the tape in `folder` are; short, since the system allows some hundred characters."""
+    """Where the hints of the tape in `folder` are; short, since the system allows some hundred characters.
+
+    Raises ConfigError, OSError.
+    """
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()) / f"onetape-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
     if base.stat().st_uid != os.getuid() or base.stat().st_mode & 0o077:
@@ -30,37 +35,72 @@ def socket_path(folder: Path) -> Path:
 
 
 class HintPublisher:
-    """The writer's end. `send` never blocks and never fails: a hint that nobody takes is dropped."""
+    """The writer's end. `send` never blocks and never fails: a hint that nobody takes is dropped.
+
+    The socket gets its name once it listens, in the place of that of a writer before; ZeroMQ, which takes away by name
+    what it bound, then cannot take away the socket of the next writer. Raises ConfigError, OSError.
+    """
 
     def __init__(self, folder: Path) -> None:
         import zmq
 
-        self._socket: Any = zmq.Context.instance().socket(zmq.PUB)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.SNDHWM, 8)
         self._path = socket_path(folder)
-        self._socket.bind(f"ipc://{self._path}")
+        bound = self._path.with_name(f"{self._path.stem}.{secrets.token_hex(3)}")
+        self._socket: Any = zmq.Context.instance().socket(zmq.PUB)
+        try:
+            self._socket.setsockopt(zmq.LINGER, 0)
+            self._socket.setsockopt(zmq.SNDHWM, 8)
+            self._socket.bind(f"ipc://{bound}")
+            os.replace(bound, self._path)
+            self._place = _place_of(self._path)
+        except zmq.ZMQError as error:
+            self._socket.close()
+            raise OSError(error.errno, str(error)) from error
+        except OSError:
+            self._socket.close()
+            raise
 
     def send(self, durable_seq: int) -> None:
         import zmq
 
-        self._socket.send(durable_seq.to_bytes(8, "little"), zmq.NOBLOCK)
+        try:
+            self._socket.send(durable_seq.to_bytes(8, "little"), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return  # readers look by themselves
 
     def close(self) -> None:
+        """Stop, and take the socket away unless another writer has put its own there."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        if _place_of(self._path) == self._place:
+            self._path.unlink(missing_ok=True)
+
+
+def _place_of(path: Path) -> tuple[int, int] | None:
+    """Which file that is; None when there is none of that name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class HintSubscriber:
-    """A reader's end: `wait` returns at a hint, or after `seconds`."""
+    """A reader's end: `wait` returns at a hint, or after `seconds`. Raises ConfigError, OSError."""
 
     def __init__(self, folder: Path) -> None:
         import zmq
 
         self._socket: Any = zmq.Context.instance().socket(zmq.SUB)
-        self._socket.setsockopt(zmq.CONFLATE, 1)
-        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
-        self._socket.connect(f"ipc://{socket_path(folder)}")
+        try:
+            self._socket.setsockopt(zmq.CONFLATE, 1)
+            self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+            self._socket.connect(f"ipc://{socket_path(folder)}")
+        except zmq.ZMQError as error:
+            self._socket.close(0)
+            raise OSError(error.errno, str(error)) from error
+        except (ConfigError, OSError):
+            self._socket.close(0)
+            raise
 
     def wait(self, seconds: float = POLL_S) -> bool:
         """Whether a hint came."""
@@ -73,12 +113,28 @@ class HintSubscriber:
         self._socket.close(0)
 
 
+class _NoHints:
+    """Where there can be no socket: a reader that looks by itself."""
+
+    def wait(self, seconds: float = POLL_S) -> bool:
+        time.sleep(seconds)
+        return False
+
+    def close(self) -> None:
+        pass
+
+
 def follow(folder: Path, from_seq: int, stop: "threading.Event") -> Iterator[Batch]:
     """What is durable from `from_seq` on, then what becomes so, until `stop` is set."""
-    tail, hints = Tail(folder, from_seq), HintSubscriber(folder)
+    hints: HintSubscriber | _NoHints
+    try:
+        hints = HintSubscriber(folder)
+    except (ConfigError, OSError):
+        hints = _NoHints()
+    tail = Tail(folder, from_seq)
     try:
         while not stop.is_set():
             yield from tail.poll()
-            hints.wait()
+            hints.wait(POLL_S)
     finally:
         hints.close()

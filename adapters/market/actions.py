@@ -1,10 +1,11 @@
 """Splits and dividends: read from a file, or inferred from the gap between a close and its adjusted close."""
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from fractions import Fraction
+from itertools import pairwise
 from math import log
 from pathlib import Path
 
@@ -98,8 +99,38 @@ def _stated(line: int, cells: list[str]) -> StatedAction:
     raise ValueError(f"kind is {kind!r}: write split or dividend")
 
 
-def infer_actions(rows: Columns, number: int, symbol: str, tz: str, findings: Findings) -> list[Action]:
-    """Actions of one symbol from its rows in time order (open, close, adj_close, stamp = ts_event, span,
+def combined(ts: int, items: list[StatedAction], path: str) -> list[Action]:
+    """What takes effect at the open of one bar: splits multiplied, dividends added, the split first.
+
+    So a dividend that went ex before a split of the same gap is one of old shares, and is restated per new share.
+    Raises ImportRefused on the same line twice, and where no whole unit per new share comes out.
+    """
+    items = sorted(items, key=lambda item: (item.day, item.kind, item.line))
+    for first, second in pairwise(items):
+        if replace(first, line=second.line) == second:
+            raise ImportRefused(
+                f"{path}:{second.line}: says the same as line {first.line}: leave one out, or write their sum"
+            )
+    shares, amount = Fraction(1), Fraction(0)
+    for item in items:
+        if item.kind == Kind.SPLIT:
+            shares *= Fraction(item.numerator, item.denominator)
+            amount /= Fraction(item.numerator, item.denominator)
+        else:
+            amount += item.amount
+    if amount.denominator != 1:
+        raise ImportRefused(
+            f"{path}:{items[0].line}: the dividends before a split fall into one gap of the bars with it, and come to "
+            "no whole unit per new share: state them per new share, on the split's day"
+        )
+    found = [Action(ts, -1, Kind.SPLIT, shares.numerator, shares.denominator)] if shares != 1 else []
+    return found + ([Action(ts, -1, Kind.DIVIDEND, amount=int(amount))] if amount else [])
+
+
+def infer_actions(
+    rows: Columns, number: int, symbol: str, tz: str, findings_of: Callable[[int], Findings]
+) -> list[tuple[int, Action]]:
+    """(row, action) of one symbol from its rows in time order (open, close, adj_close, stamp = ts_event, span,
     line).
 
     With f = adj_close / close and r = f[t-1] / f[t]: r a little below 1 is a dividend, a large change is a
@@ -120,14 +151,15 @@ def infer_actions(rows: Columns, number: int, symbol: str, tz: str, findings: Fi
     noise = np.maximum(NOISE, 2 * (rounding[:-1] + rounding[1:]))
     ts_open = rows["stamp"][known] - rows["span"][known]
     day = to_local(ts_open, tz) // DAY
-    actions: list[Action] = []
+    actions: list[tuple[int, Action]] = []
     dividends: list[tuple[int, float, float]] = []
+    paid_at: list[int] = []
     for i in np.flatnonzero(np.abs(ratio - 1) > noise):
         before, after = int(known[i]), int(known[i + 1])
         line, when = int(rows["line"][after]), show_time(int(ts_open[i + 1]), tz)[:10]
         where = f"{symbol} on {when}"
         if day[i] == day[i + 1]:
-            findings.add(
+            findings_of(after).add(
                 line,
                 f"adj close of {where} changes its factor inside a day: leave that column out or give an actions file",
             )
@@ -137,19 +169,22 @@ def infer_actions(rows: Columns, number: int, symbol: str, tz: str, findings: Fi
                 float(ratio[i]), float(noise[i]), int(rows["close"][before]), int(rows["open"][after])
             )
         except ValueError as error:
-            findings.add(line, f"adj close of {where} {error}")
+            findings_of(after).add(line, f"adj close of {where} {error}")
             continue
         ts = int(ts_open[i + 1])
         if split is not None:
-            actions.append(Action(ts, number, Kind.SPLIT, split.numerator, split.denominator))
+            actions.append((after, Action(ts, number, Kind.SPLIT, split.numerator, split.denominator)))
         if left < 1 - noise[i]:
             # a dividend on the day of a split is per new share: its price base is the old close after the
             # split
             base = float(close[i]) / (float(split) if split else 1.0)
+            paid_at.append(after)
             dividends.append((ts, base * (1 - left), float(close[i + 1]) * (1 / left - 1)))
     amounts = _amounts(dividends)
-    paid = zip(dividends, amounts, strict=True)
-    return actions + [Action(ts, number, Kind.DIVIDEND, amount=amount) for (ts, *_), amount in paid if amount > 0]
+    paid = zip(paid_at, dividends, amounts, strict=True)
+    return actions + [
+        (row, Action(ts, number, Kind.DIVIDEND, amount=amount)) for row, (ts, *_), amount in paid if amount > 0
+    ]
 
 
 def _amounts(dividends: list[tuple[int, float, float]]) -> list[int]:

@@ -5,9 +5,9 @@ from datetime import date
 
 import numpy as np
 
-from adapters.market.actions import Action, StatedAction, infer_actions
-from adapters.market.check import by_symbol
+from adapters.market.actions import Action, StatedAction, combined, infer_actions
 from adapters.market.findings import Findings
+from adapters.market.gaps import split_like_gaps
 from adapters.market.instruments import Registry
 from adapters.market.load import LoadedFile
 from adapters.market.options import ImportOptions
@@ -46,8 +46,11 @@ def collect_actions(
     elif options.infer_actions:
         found = [*_infer(spool, files, names, options.tz)]
     else:
-        return []
+        found = []
     recorded = _recorded(registry, tapes)
+    notes += _unexplained(
+        registry, tapes, spool, order, names, [*(named for named, _ in found), *_splits(recorded)], options
+    )
     fresh: dict[tuple[str, int, int], Named] = {}
     for (symbol, action), findings in found:
         key = (symbol, action.ts, action.kind)
@@ -63,24 +66,43 @@ def collect_actions(
     return [fresh[key] for key in sorted(fresh)]
 
 
+def _splits(recorded: dict[tuple[str, int, int], Action]) -> list[Named]:
+    return [(symbol, action) for (symbol, _, _), action in recorded.items()]
+
+
+def _unexplained(
+    registry: Registry,
+    tapes: list[Manifest],
+    spool: Spool,
+    order: np.ndarray,
+    names: list[str],
+    actions: list[Named],
+    options: ImportOptions,
+) -> list[str]:
+    explained = {(symbol, action.ts) for symbol, action in actions if action.kind == Kind.SPLIT}
+    return split_like_gaps(registry, tapes, spool, order, names, explained, options.tz)
+
+
 def _infer(spool: Spool, files: list[LoadedFile], names: list[str], tz: str) -> Iterator[tuple[Named, Findings]]:
-    for file in files:
-        if file.findings.total or file.start == file.stop:
-            continue
-        window = (file.start, file.stop)
-        adjusted = spool.column("adj_close", *window)
-        if not np.any(np.isfinite(adjusted)):
-            continue
-        codes = spool.column("code", *window)
-        grouped = by_symbol(codes)
-        places = np.arange(len(codes)) if grouped is None else grouped
-        cuts = np.flatnonzero(np.diff(codes[places])) + 1
-        for rows in np.split(places, cuts):
-            needed = ("open", "close", "adj_close", "stamp", "span", "line")
-            columns = {name: spool.column(name, *window)[rows] for name in needed}
-            symbol = names[int(codes[rows[0]])]
-            for action in infer_actions(columns, -1, symbol, tz, file.findings):
-                yield (symbol, action), file.findings
+    """From the adjusted closes of all files as one history: an action may fall between two of them."""
+    usable = [file for file in files if not file.findings.total and file.start < file.stop]
+    places = np.concatenate([np.arange(file.start, file.stop) for file in usable]) if usable else np.zeros(0, "i8")
+    if not len(places) or not np.any(np.isfinite(spool.column("adj_close")[places])):
+        return
+    starts = np.array([file.start for file in usable])
+    codes, stamps = spool.column("code")[places], spool.column("stamp")[places]
+    ordered = np.lexsort((places, stamps, codes))
+    codes, stamps, places = codes[ordered], stamps[ordered], places[ordered]
+    for rows in np.split(np.arange(len(places)), np.flatnonzero(np.diff(codes)) + 1):
+        kept = places[rows[np.append(True, np.diff(stamps[rows]) != 0)]]  # a bar that two files have counts once
+        columns = {name: spool.column(name)[kept] for name in ("open", "close", "adj_close", "stamp", "span", "line")}
+        symbol = names[int(codes[rows[0]])]
+
+        def findings_of(row: int, kept: np.ndarray = kept) -> Findings:
+            return usable[int(np.searchsorted(starts, kept[row], "right")) - 1].findings
+
+        for row, action in infer_actions(columns, -1, symbol, tz, findings_of):
+            yield (symbol, action), findings_of(row)
 
 
 def _place(
@@ -95,7 +117,7 @@ def _place(
 ) -> list[Named]:
     """Each stated action at the open of the symbol's first bar on or after its ex-date; others are noted
     and left out."""
-    placed: list[Named] = []
+    landed: dict[tuple[str, int], list[StatedAction]] = {}
     opens: dict[str, np.ndarray] = {}
     for item in stated:
         known = registry.find(item.symbol)
@@ -112,9 +134,12 @@ def _place(
             )
             notes.append(f"{options.actions}:{item.line}: {item.symbol} {item.day} left out: {why}")
             continue
-        action = Action(int(times[at]), -1, item.kind, item.numerator, item.denominator, item.amount)
-        placed.append((item.symbol, action))
-    return placed
+        landed.setdefault((item.symbol, int(times[at])), []).append(item)
+    return [
+        (symbol, action)
+        for (symbol, ts), items in landed.items()
+        for action in combined(ts, items, str(options.actions))
+    ]
 
 
 def _opens(

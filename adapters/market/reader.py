@@ -33,7 +33,9 @@ def bar_batches(
 
     file_path = Path(path) / BARS
     try:
-        with pq.ParquetFile(file_path, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as file:
+        with pq.ParquetFile(
+            file_path, memory_map=False, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
+        ) as file:
             stored = set(file.schema_arrow.names)
             wanted = [n for n in BAR_COLUMNS if n in stored and (columns is None or n in columns)]
             needed = wanted + [n for n in ("ts_init", "instrument") if n not in wanted]
@@ -70,7 +72,7 @@ def read_actions(path: Path) -> Columns:
     if not file_path.exists():
         return {name: np.zeros(0, width) for name, width in ACTION_COLUMNS.items()}
     try:
-        table = pq.read_table(file_path, use_threads=False)
+        table = pq.read_table(file_path, use_threads=False, page_checksum_verification=True)
         return {name: table.column(name).to_numpy().astype(width) for name, width in ACTION_COLUMNS.items()}
     except (pa.ArrowException, OSError, KeyError) as error:
         raise TapeCorrupt(

@@ -140,6 +140,7 @@ def _parquet_writer(path: Path, widths: dict[str, str], split: Iterable[str]):  
         use_dictionary=[name for name in widths if name not in split],
         column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         write_statistics=["ts_init", "instrument"],
+        write_page_checksum=True,
     )
 
 

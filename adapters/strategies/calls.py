@@ -10,7 +10,8 @@ import numpy as np
 
 import onetape
 from adapters.strategies.allowed import INSTEAD, METHODS, NUMPY, is_known, why_not
-from adapters.strategies.reach import OURS, callee, calls_of
+from adapters.strategies.reach import OURS, Reach, callee, calls_of
+from adapters.strategies.records import no_number
 from adapters.strategies.refused import CALLS
 from adapters.strategies.roles import PART, Roles
 from adapters.strategies.source import MISSING, Source
@@ -20,6 +21,7 @@ from kernel.signals import Signal
 _IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
 _TAKE_CONTEXT = ("target", "place", "cancel")
 _TAKE_ANY = ("crossed_above", "crossed_below", "place")
+_SIGNALS = _IN_HOOKS - {"place", "cancel", "crossed_above", "crossed_below"}
 _NO_SIGNAL = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.ListComp)
 
 
@@ -83,9 +85,10 @@ def _check_numbers(source: Source, node: ast.Call, ours: str, roles: Roles) -> N
             raise StrategyError(f"{where}: {ours}() takes ctx first")
         values = [value for value in values if value is not first]
     for value in values if ours not in _TAKE_ANY else ():
-        if roles.of(source, value) is not None:
+        role = roles.of(source, value)
+        if role is not None:
             text = ast.unparse(value)
-            raise StrategyError(f"{where}: {ours}() of {text}: {text} is a record, not a number: name a field of it")
+            raise StrategyError(f"{where}: {ours}() of {text}: {no_number(text, role)}")
 
 
 def _check_method(source: Source, node: ast.Call, roles: Roles) -> None:
@@ -121,9 +124,35 @@ def check_answers(hook: Source) -> None:
                     )
 
 
+def check_used(source: Source, reach: Reach) -> None:
+    """Raise StrategyError at a signal that is made on a line of its own: without `return` nobody hears of it."""
+    for node in ast.walk(source.node):
+        for value in _outcomes(node.value) if isinstance(node, ast.Expr) else []:
+            if _is_signal(source, value, reach):
+                text = ast.unparse(value)
+                why = "its result is not used: return it, or place(ctx, ...)"
+                raise StrategyError(f"{source.where(node)}: {text}: {why}")
+
+
+def _is_signal(source: Source, node: ast.expr, reach: Reach) -> bool:
+    """Whether an expression is a signal: made by Onetape's functions, by a helper that returns one, or a constant."""
+    if isinstance(node, ast.Name | ast.Attribute):
+        return isinstance(source.value_of(node), Signal)
+    if not isinstance(node, ast.Call):
+        return False
+    value = source.value_of(node.func)
+    if OURS.get(id(value)) in _SIGNALS:
+        return True
+    helpers = [helper for helper in reach.helpers if helper.function is callee(value)]
+    answers = [n.value for helper in helpers for n in ast.walk(helper.node) if isinstance(n, ast.Return) and n.value]
+    return any(_is_signal(helpers[0], part, reach) for answer in answers for part in _outcomes(answer))
+
+
 def _outcomes(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.IfExp):
         return [*_outcomes(node.body), *_outcomes(node.orelse)]
+    if isinstance(node, ast.BoolOp):
+        return [node, *(part for value in node.values for part in _outcomes(value))]
     return [node]
 
 

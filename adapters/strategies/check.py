@@ -2,10 +2,12 @@
 
 import ast
 
-from adapters.strategies.calls import check_answers, check_calls
+from adapters.strategies.calls import check_answers, check_calls, check_used
+from adapters.strategies.crossing import check_crossings
 from adapters.strategies.flow import check_flow
 from adapters.strategies.names import check_names
 from adapters.strategies.reach import Reach
+from adapters.strategies.records import check_records
 from adapters.strategies.refused import REFUSED
 from adapters.strategies.roles import Roles
 from adapters.strategies.source import Source
@@ -21,6 +23,9 @@ def check_definition(definition: Definition, reach: Reach) -> Roles:
     for source in reach.functions:
         check_names(definition, source, roles)
         check_calls(source, roles)
+        check_records(source, roles)
+        check_used(source, reach)
+    check_crossings(reach, roles)
     for hook in reach.hooks:
         check_answers(hook)
     for source in reach.functions:

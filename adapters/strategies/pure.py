@@ -1,40 +1,84 @@
-"""Check of what a strategy's files do when they are read: a clock, dice or an environment there would make every replay
-another strategy. What functions do that nothing calls then does not count."""
+"""Check of what a strategy's files do when they are read: a clock, dice, an environment, or the order of a set there,
+would make every replay another strategy. What functions do that nothing calls then does not count."""
 
 import ast
 from collections.abc import Iterator
 
 from adapters.strategies.refused import IMPURE
+from adapters.strategies.unordered import Unordered
 from kernel.errors import StrategyError
 
 _ENVIRONMENT = (
-    "environ",
-    "environb",
-    "getenv",
-    "getenvb",
-    "urandom",
-    "getpid",
-    "getppid",
-    "times",
-    "getcwd",
-    "getlogin",
+    *("environ", "environb", "getenv", "getenvb", "urandom", "getpid", "getppid", "times", "getcwd", "getlogin"),
+    *("system", "popen", "listdir", "scandir", "walk", "stat"),
 )
 _NOW = ("now", "utcnow", "today")
 _SEEDED = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState")
+_PROGRAM = "a strategy starts no other program, which may say another thing each time"
+_NETWORK = "a strategy asks no other machine, which may say another thing each time"
+_OUTSIDE = {
+    "subprocess": _PROGRAM,
+    "multiprocessing": _PROGRAM,
+    "tempfile": "a strategy needs no temporary file, whose name is another each time",
+    "socket": _NETWORK,
+    "urllib.request": _NETWORK,
+    "http.client": _NETWORK,
+    "requests": _NETWORK,
+    "platform": IMPURE["os"],
+    "importlib": "write `import` at the top of the file, so that what it uses can be seen",
+}
+_ORDER = "a set has another order in every run: go through sorted(...) of it, or write a tuple"
+_HIDDEN = "what it does cannot be seen before it runs"
+_BUILTINS = {
+    "hash": "it differs from run to run",
+    "id": "it differs from run to run",
+    "input": "a strategy asks nobody",
+    "__import__": _OUTSIDE["importlib"],
+    "eval": _HIDDEN,
+    "exec": _HIDDEN,
+}
+_WHOLE = ("random", "secrets", "uuid", "time", "numpy.random", *_OUTSIDE)  # modules of which nothing may be used
 
 
 def check_top_level(text: bytes, file: str) -> None:
-    """Raise StrategyError, with file and line, where the module's own statements read a clock, dice or environment."""
+    """Raise StrategyError, with file and line, where the module's own statements are not the same each time."""
     tree = ast.parse(text)
-    names = _imported(tree)
-    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    names, own, unordered = _imported(tree), _defined(tree), Unordered(tree)
+    functions: dict[str, list[ast.stmt]] = {}
+    for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+        functions.setdefault(function.name, []).extend(function.body)
+    before_dots = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     for node in _executed(tree, functions, set()):
-        if not isinstance(node, ast.Attribute | ast.Name):
-            continue
-        full = _full_name(node, names)
-        why = _why_not(full)
+        why = _of_import(node) or _of_name(node, names, own, id(node) in before_dots)
         if why is not None:
-            raise StrategyError(f"{file}:{node.lineno}: {ast.unparse(node)}: {why}")
+            raise StrategyError(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
+        gone_through = unordered.found_in(node)
+        if gone_through is not None:
+            raise StrategyError(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
+
+
+def _of_import(node: ast.AST) -> str | None:
+    """The words for `from time import *`, which names nothing that could be found later."""
+    star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    return _why_not(f"{node.module}.*") if star else None  # type: ignore[attr-defined]
+
+
+def _of_name(node: ast.AST, names: dict[str, str], own: set[str], before_dot: bool) -> str | None:
+    if not isinstance(node, ast.Attribute | ast.Name):
+        return None
+    full = _full_name(node, names)
+    if full in _WHOLE and not before_dot:  # handed on or renamed, so that its functions cannot be told
+        return _why_not(f"{full}.*")
+    name = node.id if isinstance(node, ast.Name) else ""
+    built_in = None if name in own or name in names else _BUILTINS.get(name)
+    return _why_not(full) or built_in
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    """Every name the file gives a meaning of its own."""
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    return names | {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
@@ -52,7 +96,7 @@ def _imported(tree: ast.Module) -> dict[str, str]:
     return names
 
 
-def _executed(node: ast.AST, functions: dict[str, ast.FunctionDef], entered: set[str]) -> Iterator[ast.AST]:
+def _executed(node: ast.AST, functions: dict[str, list[ast.stmt]], entered: set[str]) -> Iterator[ast.AST]:
     """Every node that runs when the module is read: not function bodies, unless it calls the function itself."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "__main__" in ast.unparse(child.test):
@@ -63,10 +107,11 @@ def _executed(node: ast.AST, functions: dict[str, ast.FunctionDef], entered: set
                 yield part
                 yield from _executed(part, functions, entered)
             continue
-        called = child.func.id if isinstance(child, ast.Call) and isinstance(child.func, ast.Name) else ""
-        if called in functions and called not in entered:
+        for called in _entered(child):
+            if called not in functions or called in entered:
+                continue
             entered.add(called)
-            for statement in functions[called].body:
+            for statement in functions[called]:
                 yield statement
                 yield from _executed(statement, functions, entered)
         if isinstance(child, ast.Call) and (child.args or child.keywords):
@@ -78,6 +123,15 @@ def _executed(node: ast.AST, functions: dict[str, ast.FunctionDef], entered: set
                 continue
         yield child
         yield from _executed(child, functions, entered)
+
+
+def _entered(node: ast.AST) -> tuple[str, ...]:
+    """Functions of the file that may run by this node: those it names, and what making an object of a class runs."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return (node.id,)
+    if isinstance(node, ast.Call):
+        return (node.func.attr,) if isinstance(node.func, ast.Attribute) else ("__init__", "__new__", "__post_init__")
+    return ()
 
 
 def _full_name(node: ast.expr, names: dict[str, str]) -> str:
@@ -95,8 +149,12 @@ def _why_not(full: str) -> str | None:
     home, _, last = full.rpartition(".")
     if home in ("random", "secrets", "uuid", "time", "numpy.random"):
         return IMPURE[home]
+    outside = next((why for part, why in _OUTSIDE.items() if home == part or home.startswith(f"{part}.")), None)
+    if outside is not None:
+        return outside
     if home.startswith("datetime") and last in _NOW:
         return IMPURE["datetime"]
-    if (home == "os" and last in _ENVIRONMENT) or full == "sys.argv":
+    times = home == "os.path" and last in ("getmtime", "getatime", "getctime")
+    if (home == "os" and last in _ENVIRONMENT) or full == "sys.argv" or times:
         return IMPURE["os"]
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.tape.frame import HEADER_BYTES, MAGIC, Header, unpack_header
 from adapters.tape.parts import SealedPart
 from adapters.tape.scan import written_rest
-from adapters.tape.watermark import NAME, Watermark, read_slots
+from adapters.tape.watermark import NAME, SLOT, Watermark, read_slots
 from kernel.errors import TapeCorrupt
 
 MORE = 2**62  # a frame number beyond any
@@ -22,6 +22,12 @@ def slots_of(folder: Path) -> list[Watermark | None]:
         return read_slots(descriptor)[1]
     finally:
         os.close(descriptor)
+
+
+def stray_bytes(folder: Path) -> int:
+    """How many bytes of the watermark file follow its two slots."""
+    path = folder / NAME
+    return max(0, path.stat().st_size - 2 * SLOT) if path.exists() else 0
 
 
 def numbers_in(folder: Path) -> list[int]:

@@ -7,8 +7,9 @@ it is taken only where ours is not whole and something later was promised. Nothi
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from adapters.tape.behind import last_seq, numbers_in, promise_of, slots_of
+from adapters.tape.behind import last_seq, numbers_in, promise_of, slots_of, stray_bytes
 from adapters.tape.check import PartChecker, foreign_paths
 from adapters.tape.frame import HEADER_BYTES, unpack_header
 from adapters.tape.parts import SEALED, SealedPart, part_path
@@ -87,14 +88,47 @@ class Planner:
         here = part_path(self._folder, number)
         if number > max(numbers_in(here.parent), default=0):
             return False
+        before = self._place()
         try:
             if not here.is_dir():
                 raise TapeCorrupt(f"{here} is missing")
             self._follow(here)
-            return True
         except TapeCorrupt as error:
             self._plan.complain(str(error))
-        return self._replace_part(number)
+            return self._replace_part(number)
+        if self._is_short(number):
+            self._replace_short(number, before)
+        return True
+
+    def _place(self) -> Any:
+        """All that says how far the tape was followed, to come back to."""
+        return self._state.copy(), self._anchor, self._epoch, self._segment, self._offset
+
+    def _go_to(self, place: Any) -> None:
+        self._state, self._anchor, self._epoch, self._segment, self._offset = place
+
+    def _is_short(self, number: int) -> bool:
+        """Whether frames are missing at the end of a sealed part that is whole in itself, by what lies behind it."""
+        following = part_path(self._folder, number + 1)
+        if following.is_dir():
+            try:
+                return SealedPart.read(following).before.number > self._anchor.number
+            except TapeCorrupt:
+                return False
+        return self._promised_beyond(number, 0) and not self._goes_on_in(number + 1)
+
+    def _replace_short(self, number: int, before: Any) -> None:
+        """Take a sealed part from the copy where that has more of it; go on from ours where it has not."""
+        short, plan = self._place(), self._plan
+        kept = len(plan.restored), len(plan.aside), len(plan.wrong)
+        self._go_to(before)
+        if self._replace_part(number) and self._anchor.number > short[1].number:
+            plan.complain(
+                f"{part_path(self._folder, number)} ends with seq {short[1].seq:,}, and the tape went on there"
+            )
+            return
+        del plan.restored[kept[0] :], plan.aside[kept[1] :], plan.wrong[kept[2] :]
+        self._go_to(short)
 
     def _follow(self, path: Path) -> None:
         part = SealedPart.read(path)
@@ -244,6 +278,8 @@ class Planner:
             text = "has a damaged slot"
         elif not self._slots:
             text = "is missing" if number else ""
+        elif stray := stray_bytes(self._folder):
+            text = f"has {stray} bytes behind its slots"
         elif newest.number > number:
             text = f"is at frame {newest.number:,}, and {number:,} are left"
         elif newest.epoch < self._epoch:

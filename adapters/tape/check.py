@@ -1,18 +1,17 @@
 """Read every byte of a growing tape: sealed parts, frames, and how it ends."""
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from adapters.files import take_lock
+from adapters.files import is_locked
 from adapters.tape.digest import CHUNK_SEQS, TapeDigest, chunk_of
-from adapters.tape.parts import SEALED, SealedPart, sealed_parts
-from adapters.tape.scan import SUFFIX, Found, Start, examine, from_nothing
+from adapters.tape.parts import SEALED, SealedPart, sealed_parts, start_of, steadily
+from adapters.tape.scan import SUFFIX, Found, Start, examine, from_nothing, mark_in_force
 from adapters.tape.sealed import check_files, count_rows, hash_rows, read_manifest, retired_rows
-from adapters.tape.watermark import NAME, read_watermark
+from adapters.tape.watermark import NAME
 from adapters.tape.writer import BALLAST, LOCK, QUARANTINE
-from kernel.errors import TapeCorrupt, TapeLocked
+from kernel.errors import TapeCorrupt
 
 BESIDE = (LOCK, "sealer.lock", NAME, f"{NAME}.tmp", BALLAST, "sources.json")  # next to the segments; in no digest
 
@@ -24,13 +23,30 @@ def check_tape(folder: Path) -> Found:
     """
     for path in foreign_paths(folder):
         raise TapeCorrupt(f"{path} is no part of the tape: nothing else belongs in its folder")
+    return _find_end(folder, _check_parts)
+
+
+def find_end(folder: Path) -> Found:
+    """Check every frame and tell where a growing tape ends; what is sealed is taken as its manifests say.
+
+    Raises TapeCorrupt naming the first damaged place.
+    """
+    return _find_end(folder, start_of)
+
+
+def _find_end(folder: Path, start: Callable[[Path], Start]) -> Found:
+    def look() -> Found:
+        frames, being_written = start(folder), is_being_written(folder)
+        return examine(folder, mark_in_force(folder), frames, being_written=being_written)
+
+    return steadily(folder, look, lambda found: found.torn > 0)  # the work of a writer that just came looks torn
+
+
+def _check_parts(folder: Path) -> Start:
     checker = PartChecker()
     for part in sealed_parts(folder):
         checker.add(part)
-    found = examine(folder, read_watermark(folder), checker.start(), being_written=is_being_written(folder))
-    if found.torn and is_being_written(folder):  # a writer came meanwhile, and what looked torn is its work
-        return check_tape(folder)
-    return found
+    return checker.start()
 
 
 class PartChecker:
@@ -44,6 +60,12 @@ class PartChecker:
         self._part: SealedPart | None = None
         self.digest, self.rows = TapeDigest(), 0
         self.hole: int | None = None  # the chunk being filled, when some of its rows were retired
+
+    def copy(self) -> "PartChecker":
+        """Another one that goes on from here by itself."""
+        found = PartChecker()
+        found._part, found.digest, found.rows, found.hole = self._part, self.digest.copy(), self.rows, self.hole
+        return found
 
     def add(self, part: SealedPart) -> None:
         """Raises TapeCorrupt naming what is wrong with it."""
@@ -78,11 +100,7 @@ class PartChecker:
 
 def is_being_written(folder: Path) -> bool:
     """Whether a writer holds the tape right now."""
-    try:
-        os.close(take_lock(folder / LOCK))
-    except TapeLocked:
-        return True
-    return False
+    return is_locked(folder / LOCK)
 
 
 def foreign_paths(folder: Path) -> Iterator[Path]:

@@ -4,19 +4,23 @@
 is a leftover of a seal that was cut short before its last step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from adapters.tape import sealed
 from adapters.tape.digest import CHUNK_SEQS, Chunk, TapeDigest, chunk_of, notes_within
 from adapters.tape.scan import Anchor, Place, Start, Walk, from_nothing, segment_paths
+from adapters.tape.watermark import read_watermark
 from kernel.errors import TapeCorrupt
 
 SEALED = "sealed"
+LOOKS = 100  # at a tape that changes each time
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,41 @@ class SealedPart:
             tuple((int(number), str(digest)) for number, digest in part["chunks"]),
             str(about["tape_digest"]),
         )
+
+
+def steadily(folder: Path, look: Callable[[], T], doubtful: Callable[[T], bool] = lambda found: False) -> T:
+    """What `look` finds on a tape, again while it meets what is damage, or `doubtful`, on a tape that lies still.
+
+    A sealer puts parts in the place of frames, retention takes files away, and a writer comes, all beside readers: what
+    was listed before and read after does not fit then.
+    """
+    for _ in range(LOOKS):
+        before = _turn(folder)
+        try:
+            found = look()
+            if not doubtful(found) or _turn(folder) == before:
+                break
+        except TapeCorrupt:
+            if _turn(folder) == before:
+                raise
+        except FileNotFoundError as error:
+            if _turn(folder) == before:
+                raise TapeCorrupt(f"{folder}: a file is missing ({error}): restore it from a copy") from error
+    else:
+        raise TapeCorrupt(f"{folder} changed at each of {LOOKS} looks: look again when nobody seals or starts")
+    return found
+
+
+def _turn(folder: Path) -> tuple[object, ...]:
+    """What changes when a segment is sealed, ticks are retired, or another writer comes."""
+    manifests = []
+    for path in sorted((folder / SEALED).glob("[0-9]*/" + sealed.MANIFEST)):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            manifests.append((path.parent.name, found.st_ino, found.st_mtime_ns))
+    with suppress(TapeCorrupt):
+        return (read_watermark(folder).epoch, *manifests)
+    return tuple(manifests)
 
 
 def part_path(folder: Path, segment: int) -> Path:
@@ -85,6 +124,10 @@ def start_of(folder: Path) -> Start:
 
 def digest_at(folder: Path, seq: int) -> str:
     """The tape digest after event `seq`, hex; "" where no frame ends there."""
+    return steadily(folder, lambda: _digest_at(folder, seq))
+
+
+def _digest_at(folder: Path, seq: int) -> str:
     parts = sealed_parts(folder)
     if not parts or seq > parts[-1].anchor.seq:
         return _digest_in_frames(folder, parts, seq)

@@ -10,8 +10,17 @@ import numpy as np
 from adapters.tape import sealed
 from adapters.tape.frame import EVENTS, REF, unpack_events
 from adapters.tape.layouts import upcast
-from adapters.tape.parts import SealedPart, frames_after, part_path, sealed_parts
-from adapters.tape.scan import Anchor, Walk, damaged, is_written, segment_path, segment_paths, written_rest
+from adapters.tape.parts import SealedPart, frames_after, part_path, sealed_parts, steadily
+from adapters.tape.scan import (
+    Anchor,
+    Walk,
+    damaged,
+    is_written,
+    mark_in_force,
+    segment_path,
+    segment_paths,
+    written_rest,
+)
 from adapters.tape.watermark import NAME, Watermark, read_watermark
 from kernel.errors import NotFound, TapeCorrupt
 
@@ -56,7 +65,7 @@ def read_rows(folder: Path, from_seq: int = 0) -> Iterator[Batch]:
 
 def durable_seq(folder: Path) -> int:
     """Last seq of a growing tape that is known to be on disk."""
-    return read_watermark(folder).seq if (folder / NAME).exists() else 0
+    return mark_in_force(folder).seq if (folder / NAME).exists() else 0
 
 
 class Tail:
@@ -75,7 +84,7 @@ class Tail:
         """(rows, notes) in order. Raises NotFound where there is no tape, TapeCorrupt where it is damaged."""
         if not (self.folder / NAME).exists() and not segment_paths(self.folder):
             raise NotFound(f"{self.folder}: no tape there")
-        mark = read_watermark(self.folder)
+        mark = mark_in_force(self.folder)
         if mark.number < self._mark.number:
             raise TapeCorrupt(f"{self.folder / NAME} went back: the tape was put back to what it was")
         self._mark = mark
@@ -127,8 +136,10 @@ class Tail:
 
 def read_notes(folder: Path) -> dict[int, str]:
     """All durable notes of a tape by seq; of sealed parts nothing else is read."""
-    if is_sealed(folder):
-        return sealed.read_all_notes(folder)
+    return sealed.read_all_notes(folder) if is_sealed(folder) else steadily(folder, lambda: _notes_so_far(folder))
+
+
+def _notes_so_far(folder: Path) -> dict[int, str]:
     notes: dict[int, str] = {}
     parts = sealed_parts(folder)
     for part in parts:
@@ -142,6 +153,10 @@ def read_refs(folder: Path) -> list[dict[str, Any]]:
     """The REF frames of a tape: which inputs are on which other tapes."""
     if is_sealed(folder):
         return [ref["ref"] for ref in read_manifest(folder)["refs"]]
+    return steadily(folder, lambda: _refs_so_far(folder))
+
+
+def _refs_so_far(folder: Path) -> list[dict[str, Any]]:
     parts = sealed_parts(folder)
     found = [ref["ref"] for part in parts for ref in read_manifest(part.folder)["refs"]]
     return found + [json.loads(bytes(place.body)) for place in frames_after(folder, parts) if place.header.kind == REF]

@@ -5,19 +5,19 @@ watermark comes last, so that a repair that was cut short leaves a tape that is 
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adapters.files import make_folder, sync_file, sync_folder, take_lock, write_whole
+from adapters.disk import DISK, Disk
+from adapters.files import take_lock
 from adapters.tape.chain import Plan, Planner, Restored
 from adapters.tape.check import PartChecker
 from adapters.tape.parts import SEALED, SealedPart, part_path
 from adapters.tape.reader import is_sealed
 from adapters.tape.rolling import SEALER_LOCK, seal_segment
 from adapters.tape.scan import Start, segment_paths
-from adapters.tape.watermark import NAME, SLOT, Watermark
+from adapters.tape.watermark import NAME, Watermark, pack_slots
 from adapters.tape.writer import LOCK, QUARANTINE
 from kernel.errors import NotFound, TapePoisoned
 
@@ -50,40 +50,46 @@ def find_copy(folder: Path, within: Path) -> Path:
     raise NotFound(f"{within} holds no copy of {folder.name}: name a backup, or a folder of segments of that tape")
 
 
-def repair(folder: Path, plan: Plan, said: Callable[[str], None] = lambda line: None) -> None:
+def repair(folder: Path, plan: Plan, said: Callable[[str], None] = lambda line: None, disk: Disk = DISK) -> None:
     """Do what a plan says, with the tape's locks held since before it was made. Raises TapePoisoned on I/O errors."""
     try:
         for path, offset in plan.aside:
-            said(f"put aside {_put_aside(folder, path, offset)}")
+            said(f"put aside {_put_aside(folder, path, offset, disk)}")
         for step in plan.restored:
-            _restore(folder, step)
+            _restore(folder, step, disk)
             said(f"restored {step.target} from {step.source}")
         if plan.watermark is not None:
-            _write_watermark(folder, plan.watermark)
+            _write_watermark(folder, plan.watermark, disk)
             said(f"wrote {folder / NAME}: the tape ends with seq {plan.watermark.seq:,}")
     except OSError as error:
         raise TapePoisoned(f"{folder}: the repair stopped ({error}): see to the disk, then repair it again") from error
 
 
-def _put_aside(folder: Path, path: Path, offset: int) -> Path:
+def _put_aside(folder: Path, path: Path, offset: int, disk: Disk) -> Path:
     """Move a file or folder, or the end of a file from `offset` on, into quarantine; returns where it is now."""
     if offset == 0:
-        target = _free_name(folder, f"{path.parent.name}-{path.name}" if path.parent != folder else path.name)
-        os.rename(path, target)
+        name = f"{path.parent.name}-{path.name}" if path.parent != folder else path.name
+        target = _free_name(folder, name, disk)
+        disk.rename(path, target)
+        disk.sync_folder(target.parent)
+        disk.sync_folder(path.parent)
     else:
-        target = _free_name(folder, f"{path.stem}-{offset}.bin")
+        target = _free_name(folder, f"{path.stem}-{offset}.bin", disk)
         with path.open("rb") as file:
             file.seek(offset)
-            write_whole(target, file.read())
-        os.truncate(path, offset)
-        sync_file(path)
-    sync_folder(target.parent)
-    sync_folder(path.parent)
+            disk.write_whole(target, file.read())
+        descriptor = disk.open(path)
+        try:
+            disk.truncate(descriptor, offset)
+            disk.sync(descriptor)
+        finally:
+            disk.close(descriptor)
     return target
 
 
-def _free_name(folder: Path, name: str) -> Path:
-    make_folder(folder / QUARANTINE)
+def _free_name(folder: Path, name: str, disk: Disk) -> Path:
+    disk.make_folder(folder / QUARANTINE)
+    disk.sync_folder(folder)
     target, number = folder / QUARANTINE / name, 1
     while target.exists():
         number += 1
@@ -91,24 +97,29 @@ def _free_name(folder: Path, name: str) -> Path:
     return target
 
 
-def _restore(folder: Path, step: Restored) -> None:
-    make_folder(step.target.parent)
+def _restore(folder: Path, step: Restored, disk: Disk) -> None:
     if step.source.is_dir():
-        unfinished = step.target.with_name(f".{step.target.name}.part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(step.source, unfinished)
-        for path in unfinished.iterdir():
-            sync_file(path)
-        sync_folder(unfinished)
-        os.rename(unfinished, step.target)
-        sync_folder(step.target.parent)
+        _restore_part(folder, step, disk)
     elif step.source != step.target:
-        _restore_frames(folder, step)
+        _restore_frames(folder, step, disk)
     if step.seal:
-        seal_segment(folder, _start_of_parts_before(folder, int(step.target.stem)))
+        seal_segment(folder, _start_of_parts_before(folder, int(step.target.stem)), disk=disk)
 
 
-def _restore_frames(folder: Path, step: Restored) -> None:
+def _restore_part(folder: Path, step: Restored, disk: Disk) -> None:
+    """A sealed part of the copy, under its name once it is whole."""
+    disk.make_folder(folder / SEALED)
+    disk.sync_folder(folder)
+    unfinished = step.target.with_name(f".{step.target.name}.part")
+    disk.remove_tree(unfinished)
+    disk.make_folder(unfinished)
+    for path in sorted(step.source.iterdir()):
+        disk.write_whole(unfinished / path.name, path.read_bytes())
+    disk.rename(unfinished, step.target)
+    disk.sync_folder(step.target.parent)
+
+
+def _restore_frames(folder: Path, step: Restored, disk: Disk) -> None:
     """Put bytes of the copy in the place of ours, whose damaged file is kept."""
     if step.ranges is None:
         data = bytearray(step.source.read_bytes()[: step.end])
@@ -119,8 +130,8 @@ def _restore_frames(folder: Path, step: Restored) -> None:
                 file.seek(start)
                 data[start:end] = file.read(end - start)
     if step.target.exists():
-        write_whole(_free_name(folder, step.target.name), step.target.read_bytes())
-    write_whole(step.target, bytes(data))
+        disk.write_whole(_free_name(folder, step.target.name, disk), step.target.read_bytes())
+    disk.write_whole(step.target, bytes(data))
 
 
 def _start_of_parts_before(folder: Path, number: int) -> Start:
@@ -131,14 +142,11 @@ def _start_of_parts_before(folder: Path, number: int) -> Start:
     return checker.start()
 
 
-def _write_watermark(folder: Path, watermark: Watermark) -> None:
+def _write_watermark(folder: Path, watermark: Watermark, disk: Disk) -> None:
     """Replace the watermark, keeping the old file; the frames it speaks of are made durable first."""
     for path in segment_paths(folder):
-        sync_file(path)
+        disk.sync_file(path)
     old = folder / NAME
     if old.exists():
-        write_whole(_free_name(folder, NAME), old.read_bytes())
-    slots = [bytes(SLOT), bytes(SLOT)]
-    record = watermark.pack()
-    slots[watermark.counter % 2] = record + bytes(SLOT - len(record))
-    write_whole(old, b"".join(slots))
+        disk.write_whole(_free_name(folder, NAME, disk), old.read_bytes())
+    disk.write_whole(old, pack_slots(watermark))

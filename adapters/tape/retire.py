@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.files import sync_folder, take_lock
+from adapters.disk import DISK, Disk
+from adapters.files import take_lock
 from adapters.tape.digest import chunk_of
 from adapters.tape.parts import SealedPart, sealed_parts
 from adapters.tape.rolling import SEALER_LOCK
@@ -98,7 +99,7 @@ def _rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def retire(folder: Path, files: Sequence[TickFile], now: str) -> int:
+def retire(folder: Path, files: Sequence[TickFile], now: str, disk: Disk = DISK) -> int:
     """Take `files` off the tape; `now` is written into the tombstones. Returns the bytes that came free.
 
     Raises TapeLocked while the tape is being sealed, repaired or copied.
@@ -109,14 +110,14 @@ def retire(folder: Path, files: Sequence[TickFile], now: str) -> int:
         for part in sealed_parts(folder):
             mine = [file for file in files if file.path.parent == part.folder]
             if mine:
-                _bury(part.folder, mine, now)
-            _remove_buried(part.folder)
+                _bury(part.folder, mine, now, disk)
+            _remove_buried(part.folder, disk)
     finally:
         os.close(sealer)
     return sum(file.bytes for file in files)
 
 
-def _bury(part: Path, files: Sequence[TickFile], now: str) -> None:
+def _bury(part: Path, files: Sequence[TickFile], now: str, disk: Disk) -> None:
     manifest = read_manifest(part)
     retired = manifest.setdefault("retired", {})
     for file in files:
@@ -125,14 +126,14 @@ def _bury(part: Path, files: Sequence[TickFile], now: str) -> None:
             "rows": file.rows, "first_seq": file.first_seq, "last_seq": file.last_seq,
             "first_ts": file.first_ts, "last_ts": file.last_ts, "retired_at": now,
         }  # fmt: skip
-    write_manifest(part, manifest)
+    write_manifest(part, manifest, disk)
 
 
-def _remove_buried(part: Path) -> None:
+def _remove_buried(part: Path, disk: Disk) -> None:
     for name in read_manifest(part).get("retired", {}):
         if (part / name).exists():
-            (part / name).unlink()
-            sync_folder(part)
+            disk.remove(part / name)
+            disk.sync_folder(part)
 
 
 def retired_inputs(folder: Path) -> list[Tombstone]:

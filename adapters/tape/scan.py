@@ -8,6 +8,7 @@ it is on disk.
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from adapters.tape.frame import (
     unpack_events,
     unpack_header,
 )
-from adapters.tape.watermark import NAME, Watermark
+from adapters.tape.watermark import NAME, Watermark, read_watermark
 from kernel.errors import TapeCorrupt
 
 SUFFIX = ".segment"
+MOST = 10**8  # segments, by the digits of their names
 WINDOW = 1 << 20
 CHUNK = 1 << 20
 ZEROS = bytes(CHUNK)
@@ -160,7 +162,8 @@ def examine(
     While it is `being_written`, only what lies before the watermark is looked at. Raises TapeCorrupt naming the first
     damaged place.
     """
-    paths = [path for path in segment_paths(folder) if int(path.stem) > start.segment]
+    end = watermark.segment if being_written else MOST
+    paths = [path for path in segment_paths(folder) if start.segment < int(path.stem) <= end]
     anchor, epoch, digest, rows = start.anchor, 0, start.digest, start.rows
     where = (start.segment, 0, 0, True)
     _check_mark(folder, watermark, anchor)
@@ -189,11 +192,47 @@ def examine(
         path = paths[-1] if paths else folder
         raise damaged(path, where[1], anchor, f"the tape held {watermark.seq:,} events in {watermark.number:,} frames")
     if epoch > watermark.epoch:
-        raise TapeCorrupt(
-            f"{folder / NAME} is of writer {watermark.epoch}, the last frame of writer {epoch}: the watermark was put "
-            "back to what it was; see `onetape tape repair`"
-        )
+        raise _put_back(folder, watermark, f"the last frame is of writer {epoch}")
+    if not being_written and (behind := begun_behind(folder, watermark)):
+        raise behind
     return Found(anchor, *where, digest=digest, rows=rows)
+
+
+def mark_in_force(folder: Path) -> Watermark:
+    """The watermark. Raises TapeCorrupt when it is older than what its tape shows: nobody could tell how much is there.
+
+    A power cut leaves no such one: the file is synced before a writer writes, and before it begins another segment.
+    """
+    mark = read_watermark(folder)
+    while behind := begun_behind(folder, mark):
+        again = read_watermark(folder)
+        if again == mark:
+            raise behind
+        mark = again  # a writer went on meanwhile
+    return mark
+
+
+def begun_behind(folder: Path, watermark: Watermark) -> TapeCorrupt | None:
+    """The error when segments or frames are there that were begun after a later watermark than this one was synced."""
+    for path in segment_paths(folder):
+        number = int(path.stem)
+        offset = watermark.offset if number == watermark.segment else 0
+        with suppress(FileNotFoundError), path.open("rb") as file:  # or it was sealed meanwhile
+            file.seek(offset)
+            head = file.read(HEADER_BYTES) if number >= watermark.segment else b""
+            header = unpack_header(head)
+            if header is not None and header.epoch > watermark.epoch:
+                return _put_back(folder, watermark, f"{path.name} has frames of writer {header.epoch}")
+            if number > watermark.segment + 1 and any(head):
+                return _put_back(folder, watermark, f"it speaks of segment {watermark.segment}, {path.name} was begun")
+    return None
+
+
+def _put_back(folder: Path, watermark: Watermark, why: str) -> TapeCorrupt:
+    return TapeCorrupt(
+        f"{folder / NAME} is of writer {watermark.epoch} and seq {watermark.seq:,}, and {why}: the watermark was put "
+        "back to what it was; see `onetape tape repair`"
+    )
 
 
 def _check_mark(folder: Path, watermark: Watermark, anchor: Anchor) -> None:

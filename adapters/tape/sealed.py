@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters.files import canonical_json, sha256_file, sync_file, write_whole
+from adapters.disk import DISK, Disk
+from adapters.files import canonical_json, sha256_file
 from adapters.tape.digest import DecisionDigest, TapeDigest, notes_within
 from adapters.tape.families import CODES, arrow_schema, columns_of, split_rows, to_table
 from adapters.tape.frame import SCHEMA_ID
@@ -75,9 +76,10 @@ class SealedWriter:
     no manifest and is no tape. `before` is the digest of the tape whose next rows these are.
     """
 
-    def __init__(self, folder: Path, before: TapeDigest | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.rows, self.last_seq = folder, 0, 0
+    def __init__(self, folder: Path, before: TapeDigest | None = None, disk: Disk = DISK) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder)
+        self.folder, self.rows, self.last_seq, self._disk = folder, 0, 0, disk
         self.tape_digest, self.decision_digest = before or TapeDigest(), DecisionDigest()
         self._files: dict[str, _FamilyFile] = {}
         self._notes: dict[int, str] = {}
@@ -117,7 +119,7 @@ class SealedWriter:
         _write_notes(self.folder, self._notes)
         names = [file_of(file.family) for file in self._files.values()] + [NOTES]
         for name in names:
-            sync_file(self.folder / name)
+            self._disk.sync_file(self.folder / name)
         manifest = {
             "format": FORMAT,
             "schema": SCHEMA_ID,
@@ -129,7 +131,7 @@ class SealedWriter:
             "files": {name: _fingerprint(self.folder / name) for name in sorted(names)},
             **about,
         }
-        write_manifest(self.folder, manifest)
+        write_manifest(self.folder, manifest, self._disk)
         return manifest
 
 
@@ -140,9 +142,9 @@ def _manifest_bytes(manifest: dict[str, Any]) -> bytes:
     return text.encode() + b"\n"
 
 
-def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+def write_manifest(folder: Path, manifest: dict[str, Any], disk: Disk = DISK) -> None:
     """Write manifest.json, or replace it in one step."""
-    write_whole(folder / MANIFEST, _manifest_bytes(manifest))
+    disk.write_whole(folder / MANIFEST, _manifest_bytes(manifest))
 
 
 def retired_rows(manifest: dict[str, Any]) -> int:
@@ -214,21 +216,30 @@ def read_sealed(folder: Path, from_seq: int = 0) -> Iterator[tuple[np.ndarray, d
     those of an older release have its layout."""
     import pyarrow as pa
 
-    manifest = read_manifest(folder)
-    layout = layout_of(int(manifest["schema"]))
     try:
-        notes = read_all_notes(folder)
-        streams = [
-            _family_rows(folder / f"{family}.parquet", layout, family, from_seq)
-            for family in layout.families
-            if f"{family}.parquet" in manifest["files"]
-        ]
+        notes, streams = _open_streams(folder, from_seq)
         for rows in _merge(streams):
             part = rows[np.searchsorted(rows["seq"], from_seq) :]
             if len(part):
                 yield part, notes_within(part, notes)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise TapeCorrupt(f"{folder} cannot be read ({error}): run `onetape verify`") from error
+
+
+def _open_streams(folder: Path, from_seq: int) -> tuple[dict[int, str], list[Iterator[np.ndarray]]]:
+    """The notes, and the rows of each family. All files are open then: what is retired meanwhile is read to its end."""
+    while True:
+        manifest = read_manifest(folder)
+        layout = layout_of(int(manifest["schema"]))
+        families = [family for family in layout.families if f"{family}.parquet" in manifest["files"]]
+        try:
+            opened = [_open(folder / f"{family}.parquet") for family in families]
+        except FileNotFoundError:
+            if read_manifest(folder) == manifest:
+                raise
+            continue  # retired meanwhile: its tombstone is in the manifest now
+        streams = [_family_rows(file, layout, family, from_seq) for file, family in zip(opened, families, strict=True)]
+        return read_all_notes(folder), streams
 
 
 def read_all_notes(folder: Path) -> dict[int, str]:
@@ -239,10 +250,14 @@ def read_all_notes(folder: Path) -> dict[int, str]:
     return dict(zip(table.column("seq").to_pylist(), table.column("note").to_pylist(), strict=True))
 
 
-def _family_rows(path: Path, layout: Layout, family: str, from_seq: int) -> Iterator[np.ndarray]:
+def _open(path: Path) -> Any:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20) as file:
+    return pq.ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=1 << 20)
+
+
+def _family_rows(file: Any, layout: Layout, family: str, from_seq: int) -> Iterator[np.ndarray]:
+    with file:
         for batch in file.iter_batches(BATCH, columns=list(layout.columns(family)), use_threads=False):
             rows = layout.rows(family, batch)
             if len(rows) and rows["seq"][-1] >= from_seq:

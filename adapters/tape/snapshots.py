@@ -8,6 +8,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ class Snapshot:
 
 
 def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
-    """Write a snapshot durably and let the oldest go."""
+    """Write a snapshot of a tape that ends with it, durably; the oldest go, and those from beyond that end.
+
+    Raises OSError.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     head = canonical_json(
         {
@@ -50,24 +54,41 @@ def save_snapshot(folder: Path, snapshot: Snapshot) -> Path:
     body = zlib.compress(b"".join(snapshot.tables.values()), 1)
     data = MAGIC + struct.pack("<Q", len(head)) + head + body
     path = folder / f"{snapshot.seq:015d}{SUFFIX}"
-    write_whole(path, data + hashlib.sha256(data).digest())
-    for old in sorted(folder.glob(f"*{SUFFIX}"))[:-KEEP]:
+    try:
+        write_whole(path, data + hashlib.sha256(data).digest())
+    except OSError:
+        with suppress(OSError):
+            path.with_name(path.name + ".tmp").unlink()  # half of it on a full disk: each would have a name of its own
+        raise
+    known = sorted(folder.glob(f"*{SUFFIX}"))  # by seq, which is the name
+    place = known.index(path)
+    for old in known[: max(0, place + 1 - KEEP)] + known[place + 1 :]:  # the tape was put back to before the latter
         old.unlink()
     return path
 
 
 def usable_snapshot(folder: Path, tape: Path, code: str, last_seq: int) -> Snapshot | None:
-    """The newest snapshot in `folder` up to `last_seq` that is of this tape, code and layout; None without one."""
-    for snapshot in _snapshots(folder):
-        if snapshot.seq <= last_seq and snapshot.code == code and digest_at(tape, snapshot.seq) == snapshot.tape_digest:
+    """The newest snapshot in `folder` up to `last_seq` that is of this tape, code and layout; None without one.
+
+    Those it meets before that are of another tape, or of this one before it was put back, are removed: they would take
+    the places of snapshots that can be used.
+    """
+    for path, snapshot in _snapshots(folder):
+        if snapshot.seq > last_seq or digest_at(tape, snapshot.seq) != snapshot.tape_digest:
+            with suppress(OSError):
+                path.unlink()
+        elif snapshot.code == code:
             return snapshot
     return None
 
 
-def _snapshots(folder: Path) -> Iterator[Snapshot]:
-    """Whole snapshots of this layout, newest first."""
+def _snapshots(folder: Path) -> Iterator[tuple[Path, Snapshot]]:
+    """Whole snapshots of this layout, newest first; what cannot be read is passed over."""
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError:
+            continue
         if data[:8] != MAGIC or hashlib.sha256(data[:-32]).digest() != data[-32:]:
             continue
         (length,) = struct.unpack_from("<Q", data, 8)
@@ -78,4 +99,4 @@ def _snapshots(folder: Path) -> Iterator[Snapshot]:
         for name, size in head["tables"]:
             tables[name] = body[start : start + size]
             start += size
-        yield Snapshot(head["seq"], head["tape_digest"], head["code"], tables, head["about"])
+        yield path, Snapshot(head["seq"], head["tape_digest"], head["code"], tables, head["about"])

@@ -1,13 +1,15 @@
 """The watermark of a growing tape: how far it is known to be on disk, and whose turn it is to write.
 
-One small file, `watermark`, of two slots in pages of their own, written in turn, so that one is always whole. It is
-written after each sync, without one of its own, and synced when the writer idles, changes segments or closes: it never
-says more than is durable, and a power cut may leave it some milliseconds behind. Readers of other processes read up to
-it; a tape that ends before it has lost what it had promised.
+One small file, `watermark`, of two slots in pages of their own, written in turn, so that one is always whole. Both are
+there from the start, so a slot that is blank is damaged. It is written after each sync, without one of its own, and
+synced when the writer idles, changes segments or closes: it never says more than is durable, and a power cut may leave
+it some milliseconds behind. Readers of other processes read up to it; a tape that ends before it has lost what it had
+promised.
 """
 
 import os
 import struct
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ SLOT = 4_096
 RECORD = struct.Struct("<8sQQQqQQQ32s")
 LENGTH = RECORD.size + 4
 ZERO = bytes(32)
+LOOKS, QUICK_LOOKS, PAUSE_SECONDS = 50, 5, 0.001  # at a slot that is being written
 
 
 class Watermark(NamedTuple):
@@ -50,15 +53,28 @@ def unpack(raw: bytes) -> Watermark | None:
     return Watermark(*RECORD.unpack_from(raw)[1:])
 
 
+RELEASE_1 = Watermark(counter=1, epoch=1)  # release 1 began with blank slots, and wrote this one before any frame
+
+
+def pack_slots(newest: Watermark) -> bytes:
+    """A whole watermark file whose newer slot is `newest`; the other says the same, one write earlier."""
+    assert newest.counter > 0, "two slots are two writes"
+    slots = sorted((newest._replace(counter=newest.counter - 1), newest), key=lambda slot: slot.counter % 2)
+    return b"".join(slot.pack().ljust(SLOT, b"\0") for slot in slots)
+
+
 def read_slots(descriptor: int) -> tuple[list[bytes], list[Watermark | None]]:
-    """Both slots, raw and read; a blank one is the watermark of a tape without frames, a damaged one None."""
+    """Both slots, raw and read; None for one that is damaged, blank, or in the place of the other."""
     raws = [os.pread(descriptor, SLOT, place * SLOT) for place in (0, 1)]
-    blank = bytes(SLOT)
-    return raws, [Watermark() if raw == blank else unpack(raw) if len(raw) == SLOT else None for raw in raws]
+    slots = [unpack(raw) if len(raw) == SLOT else None for raw in raws]
+    slots = [slot if slot and slot.counter % 2 == place else None for place, slot in enumerate(slots)]
+    if slots[1] == RELEASE_1 and raws[0] == bytes(SLOT):
+        slots[0] = Watermark()
+    return raws, slots
 
 
 def read_watermark(folder: Path) -> Watermark:
-    """The newer slot. Raises TapeCorrupt when the file is missing or a slot is damaged.
+    """The newer slot. Raises TapeCorrupt when the file is missing, a slot is damaged or more is there than two.
 
     A slot that is being written may look damaged for a moment: it is looked at again.
     """
@@ -71,17 +87,30 @@ def read_watermark(folder: Path) -> Watermark:
             "anew from the frames with `onetape tape repair`"
         ) from None
     try:
-        for _ in range(100):
-            _, slots = read_slots(descriptor)
-            found = [slot for slot in slots if slot is not None]
-            if len(found) == 2:
-                return max(found, key=lambda slot: slot.counter)
+        slots = _settled_slots(descriptor)
+        stray = os.fstat(descriptor).st_size - 2 * SLOT
     finally:
         os.close(descriptor)
-    raise TapeCorrupt(
-        f"{path}: slot {slots.index(None) + 1} of 2 is damaged: the frames may be whole; `onetape tape verify` looks, "
-        "`onetape tape repair` writes the watermark anew from them"
-    )
+    found = [slot for slot in slots if slot is not None]
+    if len(found) < 2:
+        raise TapeCorrupt(
+            f"{path}: slot {slots.index(None) + 1} of 2 is damaged: the frames may be whole; `onetape tape verify` "
+            "looks, `onetape tape repair` writes the watermark anew from them"
+        )
+    if stray:
+        raise TapeCorrupt(f"{path}: {stray} bytes follow its two slots; `onetape tape repair` writes it anew")
+    return max(found, key=lambda slot: slot.counter)
+
+
+def _settled_slots(descriptor: int) -> list[Watermark | None]:
+    """The slots once both are whole, or as they are after many looks."""
+    for look in range(LOOKS):
+        if look >= QUICK_LOOKS:
+            time.sleep(PAUSE_SECONDS)
+        _, slots = read_slots(descriptor)
+        if None not in slots:
+            break
+    return slots
 
 
 def place_of(file: int | str) -> tuple[int, int] | None:
@@ -100,8 +129,8 @@ class WatermarkFile:
         self._disk, self._path, self._name = disk, folder / NAME, str(folder / NAME)
         self._file = -1
         if fresh:
-            disk.write_whole(self._path, bytes(2 * SLOT))  # a reader finds no watermark, or a whole one
-        self.now = Watermark() if fresh else read_watermark(folder)
+            disk.write_whole(self._path, pack_slots(Watermark(counter=1)))  # a reader finds none, or a whole one
+        self.now = read_watermark(folder)
         self._file = disk.open(self._path)
         self._synced = self.now
         self._raw = [raw[:LENGTH] for raw in read_slots(self._file)[0]]

@@ -19,14 +19,15 @@ import numpy as np
 from adapters.disk import DISK, Disk
 from adapters.files import make_folder, take_lock
 from adapters.tape.frame import EVENTS, HEADER_BYTES, REF, TRAILER, pack_events, pack_header
-from adapters.tape.parts import start_of
-from adapters.tape.scan import Found, examine, is_written, segment_path, segment_paths
-from adapters.tape.watermark import NAME, SLOT, WatermarkFile, place_of
-from kernel.errors import TapeLocked, TapePoisoned
+from adapters.tape.parts import SEALED, start_of, steadily
+from adapters.tape.scan import Found, examine, segment_path, segment_paths
+from adapters.tape.watermark import NAME, WatermarkFile, place_of
+from kernel.errors import TapeCorrupt, TapeLocked, TapePoisoned
 
 SEGMENT_BYTES = 64 * 2**20
 SMALLEST_BYTES = 2**20  # of a segment on a disk that is nearly full
 LOCK, BALLAST, QUARANTINE = "writer.lock", "ballast", "quarantine"
+REMAINS = (SEALED, QUARANTINE, BALLAST, "sources.json")  # what a folder has only once it has a watermark
 
 
 class TapeWriter:
@@ -51,7 +52,7 @@ class TapeWriter:
         self._dirty_since: float | None = None
         self._synced_at = 0.0
         self._file = -1
-        self._poison: OSError | None = None
+        self._poison: BaseException | None = None
         self.short_of_space = False  # the ballast was given up for room
         self._lock_path = str(folder / LOCK)
         self._lock = take_lock(folder / LOCK)
@@ -69,13 +70,11 @@ class TapeWriter:
     # Opening ----------------------------------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        start = start_of(self.folder)
         for path in segment_paths(self.folder)[-1:]:
-            drop_from_cache(path)  # after a failed sync the cache may hold what the disk does not
-        fresh = start.segment == 0 and not any(map(is_written, segment_paths(self.folder)))
-        self._mark = WatermarkFile(self.folder, fresh and not self._has_mark(), self._disk)
+            self._disk.drop_cached(path)  # after a failed sync the cache may hold what the disk does not
+        self._mark = WatermarkFile(self.folder, self._is_new(), self._disk)
         watermark = self._mark.now
-        found = examine(self.folder, watermark, start)
+        found = steadily(self.folder, lambda: examine(self.folder, watermark, start_of(self.folder)))
         self._mark.move(epoch=watermark.epoch + 1)  # from here on an older writer finds that it is not its turn
         self._mark.sync()
         self.tape_digest, self.rows = found.digest, found.rows
@@ -83,10 +82,20 @@ class TapeWriter:
         self._number, self._previous, self._durable = found.anchor.number, found.anchor.sha, found.anchor.number
         self._tidy(found)
 
-    def _has_mark(self) -> bool:
-        """Whether the watermark was ever synced; a crash while it was made leaves none, or a part of one."""
-        path = self.folder / NAME
-        return path.exists() and path.stat().st_size >= 2 * SLOT
+    def _is_new(self) -> bool:
+        """Whether no tape was ever begun here. Raises TapeCorrupt when there was one and nothing says what it held.
+
+        The watermark is durable before anything else is made, so a crash leaves no other file without it.
+        """
+        if (self.folder / NAME).exists() or segment_paths(self.folder):
+            return False
+        for name in REMAINS:
+            if (self.folder / name).exists():
+                raise TapeCorrupt(
+                    f"{self.folder} holds {name}, and neither a watermark nor frames: the tape that was here is gone; "
+                    "restore it from a copy, or move the folder elsewhere to begin a new one"
+                )
+        return True
 
     def _tidy(self, found: Found) -> None:
         """Put a torn write aside, end a segment that was not ended, and open the one to go on in."""
@@ -102,6 +111,7 @@ class TapeWriter:
         if found.torn:
             self._quarantine(path, found)
         self._file = self._disk.open(path)
+        self._disk.sync_folder(self.folder)  # a writer that was killed may have made it, and not come to that
         if found.cut and found.offset < self._segment_bytes:
             self._disk.reserve(self._file, self._segment_bytes)
             self._disk.sync(self._file)
@@ -122,7 +132,12 @@ class TapeWriter:
         self._disk.sync_folder(self.folder)
         with path.open("rb") as file:
             file.seek(found.offset)
-            self._disk.write_whole(aside / f"{path.stem}-{found.offset}.bin", file.read(found.torn))
+            torn = file.read(found.torn)
+        target, number = aside / f"{path.stem}-{found.offset}.bin", 1
+        while target.exists() and target.read_bytes() != torn:  # of an earlier write at the same place
+            number += 1
+            target = aside / f"{path.stem}-{found.offset}.bin.{number}"
+        self._disk.write_whole(target, torn)
 
     # Appending --------------------------------------------------------------------------------------------------------
 
@@ -137,21 +152,31 @@ class TapeWriter:
         first, last = int(seqs[0]), int(seqs[-1])
         assert first > self.last_seq and last - first >= len(rows) - 1, "rows must follow the tape in seq order"
         texts = dict(notes or {})
+        assert not texts or np.isin(list(texts), seqs).all(), "a note belongs to one of the rows"
         self._guard()
-        self.tape_digest.add(rows, texts)
-        self._frame(EVENTS, pack_events(rows, texts), (first, last), len(rows))
-        self.last_seq = last
-        self.rows += len(rows)
+        body = pack_events(rows, texts)  # refuses a note that is no text while nothing has changed yet
+        try:
+            self.tape_digest.add(rows, texts)
+            self._frame(EVENTS, body, (first, last), len(rows))
+            self.last_seq = last
+            self.rows += len(rows)
+        except BaseException as error:  # half an append: its digest is not that of the frames
+            self._poison = self._poison or error
+            raise
         if durable:
             self._sync_or_fail()
 
     def append_ref(self, body: bytes, last_seq: int) -> None:
         """Write a REF frame: inputs up to `last_seq` that are on other tapes. Durable on return."""
         self._guard()
-        self.tape_digest.add_ref(body)
         last_seq = max(self.last_seq, last_seq)  # a frame's last_seq never goes back
-        self._frame(REF, body, (0, last_seq), 0)
-        self.last_seq = last_seq
+        try:
+            self.tape_digest.add_ref(body)
+            self._frame(REF, body, (0, last_seq), 0)
+            self.last_seq = last_seq
+        except BaseException as error:
+            self._poison = self._poison or error
+            raise
         self._sync_or_fail()
 
     def tick(self) -> None:
@@ -250,7 +275,8 @@ class TapeWriter:
 
     def _guard(self) -> None:
         if self._poison is not None:
-            raise TapePoisoned(f"{self.folder}: not written since {self._poison}: restart when the disk is well")
+            since = str(self._poison) or type(self._poison).__name__
+            raise TapePoisoned(f"{self.folder}: not written since {since}: restart when the disk is well")
         if not self.is_ours():
             raise TapeLocked(f"{self.folder}: another process has taken this tape over: nothing more is written here")
 
@@ -293,13 +319,3 @@ class TapeWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def drop_from_cache(path: Path) -> None:
-    """Have the system read a file from the disk again, where it can be asked to."""
-    if hasattr(os, "posix_fadvise"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)

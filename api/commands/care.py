@@ -38,11 +38,14 @@ def run_backup(options: Namespace) -> int:
         made = backup(home, options.dest, find_file(options.config, os.environ), options.with_secrets, progress.add)
     if options.json:
         said = {"backup": str(made.folder), "files": len(made.files), "copied_bytes": made.copied}
-        print_json(said | {"linked_bytes": made.linked, "tapes": made.tapes})
+        more = {"linked_bytes": made.linked, "tapes": made.tapes, "damaged_before": made.damaged_before}
+        print_json(said | more)
         return 0
     print(f"{made.folder}: {len(made.files)} files, {made.copied:,} bytes copied, {made.linked:,} there before")
     for name, seq in made.tapes.items():
         print(f"  {name} up to seq {seq:,}")
+    for line in made.damaged_before:
+        print(f"onetape: {line}", file=sys.stderr)
     return 0
 
 

@@ -4,7 +4,7 @@ import gc
 import json
 import os
 import sys
-import time
+import threading
 from argparse import Namespace
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -18,7 +18,6 @@ from kernel.codes import Kind
 from kernel.errors import ConfigError
 from kernel.schema import FAMILIES
 
-POLL_SECONDS = 0.1
 RIGHT = ("events", "sealed", "frames", "MiB")
 
 
@@ -133,8 +132,8 @@ def _wanted(tape: Any, options: Namespace, kinds: frozenset[int]) -> Iterator[tu
 
 
 def _batches(tape: Any, options: Namespace) -> Iterator[tuple[Any, dict[int, str]]]:
-    """Batches of rows; with --follow without end."""
-    from adapters.tape.reader import Tail
+    """Batches of rows; with --follow without end: as soon as they are durable."""
+    from adapters.bus.hints import follow
     from api.tapes import ACCOUNT, rows_of
 
     next_seq = options.from_seq
@@ -146,12 +145,10 @@ def _batches(tape: Any, options: Namespace) -> Iterator[tuple[Any, dict[int, str
     if tape.kind != ACCOUNT:
         raise ConfigError(f"{tape.name} is a {tape.kind} tape, which does not grow: --follow is for account tapes")
     gc.enable()  # from here on all day
-    tail = Tail(tape.folder, next_seq)
-    while True:
+    sys.stdout.flush()
+    for batch in follow(tape.folder, next_seq, threading.Event()):
+        yield batch
         sys.stdout.flush()
-        for rows, notes in tail.poll():
-            yield rows, notes
-        time.sleep(POLL_SECONDS)
 
 
 def run_verify(options: Namespace) -> int:

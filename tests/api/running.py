@@ -60,13 +60,15 @@ def rewrite(folder: Path, change: Callable[[np.ndarray], np.ndarray], notes_chan
     if notes_change is not None:
         notes = notes_change(notes)
     if not (folder / "manifest.json").is_file():
-        for path in [*folder.glob("*.segment"), folder / "watermark"]:
-            path.unlink()
+        sources = (folder / "sources.json").read_bytes()
+        for path in folder.iterdir():  # a folder that held a tape and holds none is not written anew
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         with TapeWriter(folder) as tape:
             for start in range(0, len(rows), 500):
                 part = rows[start : start + 500]
                 first, last = int(part["seq"][0]), int(part["seq"][-1])
                 tape.append(part, {seq: text for seq, text in notes.items() if first <= seq <= last}, durable=False)
+        (folder / "sources.json").write_bytes(sources)
         return
     manifest, refs = read_manifest(folder), read_refs(folder)
     shutil.rmtree(folder)

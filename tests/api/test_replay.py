@@ -95,20 +95,41 @@ def test_one_edited_constant_is_named(home, good, call, strategy_file, live):
     )
 
     strategy_file(MINE.replace("buy(10)", "buy(11)"))
-    said = call(home, "replay", folder.name, "--json")
-    found = diverges(said)
     seq = int(rows["seq"][first_of(rows, SIGNAL)])
-    assert found == {"seq": seq, "kind": "SIGNAL", "field": "qty", "recorded": 10, "recomputed": 11}
-    assert len(said.json["code_changed"]) == 1
-    assert said.json["events"] == first_of(rows, SIGNAL)
-    plain = call(home, "replay", folder.name)
-    assert plain.code == 1
-    assert "code changed since: strategy" in plain.out
-    assert f"diverged at seq {seq:,}: SIGNAL qty was 10, now 11" in plain.out
+    if live:
+        said = call(home, "replay", folder.name)
+        assert said.code == 2 and "diverged" not in said.err + said.out
+        assert "code changed since it was recorded: strategy mine changed " in said.err
+        assert f"first differs at seq {seq:,} (SIGNAL qty was 10, now 11)" in said.err
+    else:
+        said = call(home, "replay", folder.name, "--json")
+        found = diverges(said)
+        assert found == {"seq": seq, "kind": "SIGNAL", "field": "qty", "recorded": 10, "recomputed": 11}
+        assert len(said.json["code_changed"]) == 1 and said.json["events"] == first_of(rows, SIGNAL)
+        plain = call(home, "replay", folder.name)
+        assert plain.code == 1 and "code changed since: strategy" in plain.out
+        assert f"diverged at seq {seq:,}: SIGNAL qty was 10, now 11" in plain.out
 
     path.unlink()
     gone = call(home, "replay", folder.name)
     assert gone.code == 2 and "the code of strategy" in gone.err and "is gone" in gone.err
+
+
+def test_a_day_of_other_code_did_not_diverge(home, good, call, strategy_file):
+    """The day before an edit says that the code changed, the day after is compared; other accounts are still said."""
+    path = strategy_file(MINE)
+    asked = ("live", "--strategy", f"{path}:Mine", "--symbols", "ACC,TCS", "--feed", "replay:nse@max")
+    first = good(home, *asked, "--to", DAYS[0])
+    strategy_file(MINE.replace("buy(10)", "buy(11)"))
+    good(home, *asked)
+    good(home, *asked, "--account", "other")
+    said = call(home, "replay", DAYS[0])
+    assert said.code == 2 and said.out == "" and "diverged" not in said.err
+    assert "other-paper: identical; main-paper: code changed since it was recorded: strategy mine changed " in said.err
+    assert f"Its {first['events']:,} events fold to {first['orders']} orders and cash {first['cash']}" in said.err
+    assert "SIGNAL qty was 10, now 11" in said.err and "the code of then" in said.err
+    one, other = good(home, "replay", DAYS[1])
+    assert one["identical"] and other["identical"] and one["folded"] == first["events"] and other["folded"] == 0
 
 
 def test_an_edited_helper_file_is_named(home, good, call, strategy_file):

@@ -2,9 +2,11 @@
 
 What a crash may leave follows ext4: `sync` makes the earlier writes and the length of one file durable, not its name;
 `sync_folder` makes the names in one folder durable, in the order in which they were given; anything else may be there
-or not, writes in any order and by sectors of 512 bytes, names in order.
+or not, writes in any order and by sectors of 512 bytes, names in order. What moves to another folder is there under
+both names until both folders are synced, or under none where the old one is synced first.
 """
 
+import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,8 +45,17 @@ class Mode(Enum):
 RANDOM = (Mode.REORDER, Mode.TEAR)
 
 
+class Killed(BaseException):
+    """The process ended; the system goes on."""
+
+
 class RecordingDisk(Disk):
-    """Does everything below `root` and keeps a log of it. Files that are there already are numbered in name order."""
+    """Does everything below `root` and keeps a log of it. Files that are there already are numbered in name order.
+
+    `dies`: the process that uses it is killed before so many more operations.
+    """
+
+    dies = 0
 
     def __init__(self, root: Path, log: list[Op] | None = None) -> None:
         self.root, self.log = root, [] if log is None else log
@@ -56,7 +67,14 @@ class RecordingDisk(Disk):
         name = path.relative_to(self.root).as_posix()
         return "" if name == "." else name
 
+    def _live(self) -> None:
+        if self.dies:
+            self.dies -= 1
+            if self.dies == 0:
+                raise Killed
+
     def open(self, path: Path) -> int:
+        self._live()
         descriptor, name = super().open(path), self._name(path)
         if name not in self._numbers:
             self._count += 1
@@ -66,40 +84,73 @@ class RecordingDisk(Disk):
         return descriptor
 
     def write(self, descriptor: int, parts: Sequence[bytes], offset: int) -> int:
+        self._live()
         written = super().write(descriptor, parts, offset)
         data = b"".join(parts)[:written]
         self.log.append(Op("write", self._descriptors[descriptor], offset=offset, data=data))
         return written
 
     def sync(self, descriptor: int) -> None:
+        self._live()
         super().sync(descriptor)
         self.log.append(Op("sync", self._descriptors[descriptor]))
 
+    def sync_file(self, path: Path) -> None:
+        """Of a file that another library made: it is written down as if it had been written here, all at once."""
+        self._live()
+        name, descriptor = self._name(path), os.open(path, os.O_RDWR)
+        if name not in self._numbers:
+            self._count += 1
+            self._numbers[name] = self._count
+            self.log += [Op("create", self._count, name), Op("write", self._count, data=path.read_bytes())]
+        self._descriptors[descriptor] = self._numbers[name]
+        self.sync(descriptor)
+        os.close(descriptor)
+
     def reserve(self, descriptor: int, length: int) -> None:
+        self._live()
         super().reserve(descriptor, length)
         self.log.append(Op("reserve", self._descriptors[descriptor], offset=length))
 
     def truncate(self, descriptor: int, length: int) -> None:
+        self._live()
         super().truncate(descriptor, length)
         self.log.append(Op("truncate", self._descriptors[descriptor], offset=length))
 
     def rename(self, old: Path, new: Path) -> None:
+        self._live()
+        is_folder = old.is_dir()
         super().rename(old, new)
-        self._numbers[self._name(new)] = self._numbers.pop(self._name(old))
-        self.log.append(Op("rename", path=self._name(old), to=self._name(new)))
+        before, after = self._name(old), self._name(new)
+        for name in [name for name in self._numbers if is_within(name, before)]:
+            self._numbers[after + name[len(before) :]] = self._numbers.pop(name)
+        if old.parent == new.parent:
+            self.log.append(Op("rename", path=before, to=after))
+        else:
+            number = FOLDER if is_folder else self._numbers[after]
+            self.log += [Op("link", number, path=after, to=before), Op("remove", path=before)]
 
     def remove(self, path: Path) -> None:
+        self._live()
         super().remove(path)
-        del self._numbers[self._name(path)]
+        self._numbers.pop(self._name(path), None)  # it may be of another library, and never have been synced
+        self.log.append(Op("remove", path=self._name(path)))
+
+    def remove_folder(self, path: Path) -> None:
+        self._live()
+        super().remove_folder(path)
+        self._numbers.pop(self._name(path), None)
         self.log.append(Op("remove", path=self._name(path)))
 
     def make_folder(self, path: Path) -> None:
+        self._live()
         is_new = not path.exists()
         super().make_folder(path)
         if is_new:
             self.log.append(Op("folder", path=self._name(path)))
 
     def sync_folder(self, path: Path) -> None:
+        self._live()
         super().sync_folder(path)
         self.log.append(Op("sync_folder", path=self._name(path)))
 
@@ -158,13 +209,18 @@ class Platter:
         if op.what == "sync":
             content = self._contents[op.file]
             content.durable, content.waiting = applied(content.durable, content.waiting), []
+        elif op.what == "lose":  # a sync that failed
+            self._contents[op.file].waiting = []
         elif op.what == "sync_folder":
-            self._names = renamed(self._names, [each for each in self._waiting if folder_of(each.path) == op.path])
-            self._waiting = [each for each in self._waiting if folder_of(each.path) != op.path]
+            durable = [each for each in self._waiting if folder_of(each.path) == op.path]
+            self._names = renamed(self._names, durable)
+            self._waiting = [moved(each, durable) for each in self._waiting if folder_of(each.path) != op.path]
         elif op.what in ("write", "reserve", "truncate"):
             self._contents[op.file].waiting.append(op)
         else:
-            assert folder_of(op.path) == folder_of(op.to or op.path), "a rename stays in its folder"
+            assert op.what == "link" or folder_of(op.path) == folder_of(op.to or op.path), (
+                "a rename stays in its folder"
+            )
             self._waiting.append(op)
             if op.what == "create":
                 self._contents[op.file] = Content()
@@ -200,18 +256,33 @@ def folder_of(name: str) -> str:
     return name.rpartition("/")[0]
 
 
+def is_within(name: str, folder: str) -> bool:
+    """Whether it is that name, or one below it."""
+    return name == folder or name.startswith(folder + "/")
+
+
+def moved(op: Op, durable: Iterable[Op]) -> Op:
+    """A change that waits, in a folder that has another name by now."""
+    for each in durable:
+        if each.what == "rename" and is_within(folder_of(op.path), each.path):
+            op = op._replace(path=each.to + op.path[len(each.path) :])
+    return op
+
+
 def renamed(names: Mapping[str, int], ops: Iterable[Op]) -> dict[str, int]:
     """The names after some were given, changed and taken away."""
     found = dict(names)
     for op in ops:
-        if op.what == "create":
+        if op.what in ("create", "folder"):
             found[op.path] = op.file
-        elif op.what == "folder":
-            found[op.path] = FOLDER
         elif op.what == "rename":
-            found[op.to] = found.pop(op.path)
+            for name in [name for name in found if is_within(name, op.path)]:
+                found[op.to + name[len(op.path) :]] = found.pop(name)
+        elif op.what == "link":
+            inner = {op.path + name[len(op.to) :]: found[name] for name in found if is_within(name, op.to)}
+            found |= {op.path: op.file} | inner
         else:
-            del found[op.path]
+            found.pop(op.path, None)
     return found
 
 

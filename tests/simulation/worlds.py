@@ -19,13 +19,13 @@ from adapters.tape.check import check_tape
 from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import durable_seq, read_rows
 from adapters.tape.scan import SUFFIX, segment_paths
-from adapters.tape.watermark import NAME, SLOT, unpack
-from adapters.tape.writer import QUARANTINE, TapeWriter
+from adapters.tape.watermark import NAME, SLOT, read_watermark, unpack
+from adapters.tape.writer import TapeWriter
 from kernel.errors import NotFound
 from kernel.schema import EVENT
 from tests.adapters.tape.rows import gather
 from tests.simulation.disk import RANDOM, Files, Mode, Op, Platter
-from tests.simulation.sessions import Session, Written, play
+from tests.simulation.sessions import Session, Torn, Written, aside_in, place_of, play
 
 SEGMENT_BYTES = (1_500, 4_096, 8_192)
 STEPS = (8, 4, 3)  # of the sessions of a world
@@ -42,6 +42,15 @@ class Crash(NamedTuple):
     seed: int
     promised: int  # seq: to the caller, or to a reader
     marked: int  # seq of the watermark that was synced
+    segment: int  # nobody goes on in one before it
+
+
+class Recovered(NamedTuple):
+    """What was there after a crash: the last seq that readers saw, that of the tape, and where it goes on."""
+
+    seen: int
+    last_seq: int
+    segment: int
 
 
 class Lost(AssertionError):
@@ -57,9 +66,9 @@ class Marks:
     synced: int = 0
 
     def take(self, op: Op) -> None:
-        if op.what == "create" and op.path == NAME:
+        if op.what == "create" and op.path == f"{NAME}.tmp":
             self.file = op.file
-        elif op.file == self.file and op.what == "write":
+        elif op.file == self.file and op.what == "write" and len(op.data) < SLOT:
             mark = unpack(op.data.ljust(SLOT, b"\0"))
             assert mark is not None
             self.said = max(self.said, mark.seq)
@@ -69,17 +78,17 @@ class Marks:
 
 def crashes(session: Session, seeds: int) -> Iterator[tuple[Crash, Files]]:
     """Every operation of a session and every mode, those with chance in them `seeds` times, and what is left."""
-    platter, promised = Platter(session.start), session.promised
+    platter, promised, segment = Platter(session.start), session.promised, 0
     marks = Marks(*mark_of(session.start))
     for k, op in enumerate(session.log):
         if op.what == "note":
-            promised = max(promised, op.offset)
+            promised, segment = max(promised, op.offset), max(segment, op.file)
         else:
             platter.take(op)
             marks.take(op)
         for mode in [Mode.KEEP] if platter.is_synced else Mode:
             for seed in range(seeds if mode in RANDOM else 1):
-                crash = Crash(k, mode, seed, max(promised, marks.said), marks.synced)
+                crash = Crash(k, mode, seed, max(promised, marks.said), marks.synced, segment)
                 yield crash, platter.after_crash(mode, hash((k, seed)))
 
 
@@ -146,8 +155,8 @@ class Judge:
         assert (tape.rows, tape.tape_digest.hex()) == (end.count, end.digest)
         return tape.last_seq
 
-    def try_state(self, folder: Path, files: Files) -> tuple[int, int]:
-        """Everything a tape must do after a crash; the last seq that readers saw before it was opened, and after."""
+    def try_state(self, folder: Path, files: Files) -> Recovered:
+        """Everything a tape must do after a crash."""
         lay_out(folder, files)
         seen = self.before(folder)
         self._tried += 1
@@ -156,11 +165,13 @@ class Judge:
             found = self.check_end(tape)
         assert found >= seen, f"readers saw seq {seen}, recovered was {found}"
         assert checked in (None, found), "what `check_tape` found is not what the writer found"
-        once = segments_of(folder)
+        once, segment = segments_of(folder), read_watermark(folder).segment
         nothing_destroyed(folder, written_in(files), once)
+        for torn in self.session.torn:
+            assert is_kept(folder, torn), f"what was torn at byte {torn.offset} of {torn.segment} before is gone"
         if self._tried % AGAIN == 0:
             self.go_on(folder, seen, found, once)
-        return seen, found
+        return Recovered(seen, found, segment)
 
     def go_on(self, folder: Path, seen: int, found: int, once: dict[str, bytes]) -> None:
         """Opening it once more changes nothing, and what is appended then is read back."""
@@ -174,15 +185,30 @@ class Judge:
         assert rows.tobytes() == row.tobytes() and notes == {found + 1: "on"}, "the tape does not go on"
 
 
+def hold(crash: Crash, found: Recovered) -> None:
+    """Compare what was promised before a crash with what was there after it."""
+    assert found.last_seq >= crash.promised, f"seq {crash.promised} was promised, {found.last_seq} is there"
+    assert found.seen >= crash.marked, f"the watermark was synced at seq {crash.marked}, readers see {found.seen}"
+    assert found.segment >= crash.segment, f"segment {found.segment} goes on, {crash.segment} was begun or to be begun"
+
+
 def nothing_destroyed(folder: Path, before: dict[str, bytes], after: dict[str, bytes]) -> None:
     """What recovery cut off a segment is in quarantine, named for where it stood."""
     for name, content in before.items():
         held = after.get(name, b"")
         assert content.startswith(held)
         if len(held) < len(content):
-            aside = (folder / QUARANTINE).glob(f"{name.removesuffix(SUFFIX)}-*.bin")
-            kept = {path: content[int(path.stem.partition("-")[2]) :] for path in aside}
-            assert any(path.read_bytes() == rest for path, rest in kept.items()), f"the rest of {name} is gone"
+            stem = name.removesuffix(SUFFIX)
+            places = {
+                offset for segment, offset in (place_of(path.name) for path in aside_in(folder)) if segment == stem
+            }
+            assert any(is_kept(folder, Torn(stem, at, content[at:])) for at in places), f"the rest of {name} is gone"
+
+
+def is_kept(folder: Path, torn: Torn) -> bool:
+    """Whether torn bytes are in quarantine, under the name of their place."""
+    aside = (path for path in aside_in(folder) if place_of(path.name) == (torn.segment, torn.offset))
+    return any(path.read_bytes() == torn.content for path in aside)
 
 
 class World:
@@ -212,7 +238,7 @@ class World:
 
     def crash(self, place: int, session: Session) -> tuple[Files, int]:
         """Try every crash of a session; returns one of them, to go on from."""
-        judge, tried = Judge(session), dict[int, tuple[int, int]]()
+        judge, tried = Judge(session), dict[int, Recovered]()
         chosen: tuple[Files, int] = ({}, 0)
         for crash, files in crashes(session, self.seeds):
             key = hash(tuple(files.items()))
@@ -222,10 +248,8 @@ class World:
                     tried[key] = judge.try_state(folder, files)
                     shutil.rmtree(folder)
                     if self._rng.random() * len(tried) < 1:
-                        chosen = files, tried[key][1]
-                seen, last_seq = tried[key]
-                assert last_seq >= crash.promised, f"seq {crash.promised} was promised, {last_seq} is there"
-                assert seen >= crash.marked, f"the watermark was synced at seq {crash.marked}, readers see {seen}"
+                        chosen = files, tried[key].last_seq
+                hold(crash, tried[key])
             except Exception as error:
                 op = session.log[crash.operation]
                 raise Lost(

@@ -104,3 +104,48 @@ def test_the_folder_of_sockets_is_this_users_alone(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="not this user's alone"):
         socket_path(tmp_path / "t")
     assert hints.POLL_S <= 0.25
+
+
+def test_a_stale_writer_leaves_its_successors_socket_alone(tmp_path):
+    folder = tmp_path / "t"
+    with TapeWriter(folder) as tape:
+        tape.append(some_rows(2))
+    stale, successor = HintPublisher(folder), HintPublisher(folder)
+    stale.close()
+    time.sleep(0.1)  # ZeroMQ closes in a thread of its own
+    assert socket_path(folder).exists()
+    subscriber = HintSubscriber(folder)
+    heard = []
+    for _ in range(100):  # it connects in a thread of its own, too
+        successor.send(2)
+        heard.append(subscriber.wait(0.05))
+        if heard[-1]:
+            break
+    subscriber.close()
+    successor.close()
+    assert heard[-1] and not socket_path(folder).exists()
+    assert [
+        path for path in socket_path(folder).parent.iterdir() if path.name.startswith(socket_path(folder).stem)
+    ] == []
+
+
+def test_a_writer_that_cannot_bind_says_an_os_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("long" * 40)))
+    (tmp_path / ("long" * 40)).mkdir()
+    with pytest.raises(OSError, match="longer than"):
+        HintPublisher(tmp_path / "t")
+
+
+def test_a_reader_that_cannot_listen_looks_by_itself(tmp_path, monkeypatch):
+    folder = tmp_path / "t"
+    with TapeWriter(folder) as tape:
+        tape.append(some_rows(2))
+    (tmp_path / f"onetape-{hints.os.getuid()}").mkdir(mode=0o755)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(hints, "POLL_S", 0.01)
+    stop = threading.Event()
+    stream = follow(folder, 1, stop)
+    assert next(stream)[0]["seq"].tolist() == [1, 2]
+    with TapeWriter(folder) as tape:
+        tape.append(some_rows(1, first_seq=3))
+    assert next(stream)[0]["seq"].tolist() == [3]

@@ -2,8 +2,10 @@
 
 import pytest
 
+from adapters.strategies import again
 from adapters.strategies.fault import explain_faults
 from kernel.codes import Kind, Reason
+from kernel.jit import COMPILED
 from tests.adapters.strategies.writing import hook, played
 from tests.kernel.play import flat, of, run_bars, words
 
@@ -57,16 +59,64 @@ def test_an_exception_stops_its_strategy_only(load, scripted, failing, name):
     assert Kind.STRATEGY_FAULT not in resumed["kind"].tolist()
 
 
-@pytest.mark.parametrize(("name", "said"), [("index out of range", "IndexError"), ("out of domain", "ValueError")])
-def test_the_line_is_named(failing, name, said):
+LINES = {  # what happens: the exception, on the last line of the hook's branch
+    "index out of range": "IndexError: ",
+    "out of domain": "ValueError: math domain error",
+    "raised": "ValueError: enough",
+    "asserted": "AssertionError: ",
+}
+
+
+def line_of(one, said: str) -> str:
+    """The source line that a text names by file and line."""
+    line = int(said.partition("mine.py:")[2].partition(":")[0])
+    return one.definition.file.read_text().splitlines()[line - 1].strip()
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_line_is_named(failing, name):
+    """Although the hook had changed its memory by then: it is as the call found it."""
     one = as_case(failing, list(FAULTS).index(name))
     engine, _ = played(one, stream=[flat(t, 10 * t) for t in (1, 2, 3)])
-    (words_said,) = explain_faults(engine, [one])
+    (said,) = explain_faults(engine, [one])
     wanted = FAULTS[name].splitlines()[-1]
-    assert said in words_said
-    assert repr(wanted) in words_said, words_said
-    line = int(words_said.partition("mine.py:")[2].partition(":")[0])
-    assert one.definition.file.read_text().splitlines()[line - 1].strip() == wanted
+    wanted = "raise ValueError('enough')" if name == "raised" else wanted
+    wanted = "assert self.n < 2" if name == "asserted" else wanted
+    assert LINES[name] in said or f"{LINES[name].strip(': ')}: {wanted!r}" in said, said
+    assert repr(wanted) in said and line_of(one, said) == wanted
+
+
+def test_a_failed_call_leaves_memory_as_it_found_it(failing):
+    engine, _ = played(as_case(failing, list(FAULTS).index("asserted")), stream=[flat(t, 10 * t) for t in (1, 2, 3)])
+    assert int(engine.memory_of(1)[0]["n"]) == 1  # the second call had counted, and failed
+
+
+def test_names_and_local_time_are_the_runs(failing):
+    one = as_case(failing, 0)
+    engine, _ = played(one, stream=[flat(1, 10)])
+    config = {"timezone": "Asia/Kolkata", "instruments": [{"number": 0, "symbol": "ACC"}]}
+    (said,) = explain_faults(engine, [one], config)
+    assert said.startswith("mine stopped at 1970-01-01 05:31:00 IST, ACC: ")
+    (said,) = explain_faults(engine, [one])
+    assert said.startswith("mine stopped at 1970-01-01 00:01:00 UTC, instrument 0: ")
+
+
+def test_a_file_that_was_changed_meanwhile(load, strategy_file):
+    """A line of another text is not named."""
+    path = strategy_file(branches({"raised": "assert self.n < 1"}), name="changing.py")
+    one = load(str(path))
+    engine, _ = played(one, stream=[flat(1, 10)])
+    path.write_text(path.read_text().replace("self.n < 1", "self.n < 9"))
+    (said,) = explain_faults(engine, [one])
+    assert ("the file was changed meanwhile" in said) == COMPILED  # interpreted, the function is still at hand
+
+
+def test_a_call_that_takes_too_long_again(failing, monkeypatch):
+    monkeypatch.setattr(again, "PATIENCE_SECONDS", 0.0)
+    one = as_case(failing, 0)
+    engine, _ = played(one, stream=[flat(1, 10)])
+    (said,) = explain_faults(engine, [one])
+    assert ("its line was not found within 30 s: run the same with ONETAPE_JIT=0" in said) == COMPILED
 
 
 CASES = {
@@ -97,6 +147,16 @@ def test_signals_of_one_call(counting, name):
     assert engine.account.open_orders == 0
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if name != "16 signals"])
+def test_the_line_after_signals_is_named(counting, name):
+    """Onetape's functions, called again in Python: compiled ones would take this process down."""
+    one = as_case(counting, list(CASES).index(name))
+    engine, _ = played(one, stream=[flat(1, 10)])
+    (said,) = explain_faults(engine, [one])
+    assert ("AssertionError" if "exception" in name else "TOO_MANY_SIGNALS: more than 16 signals in one call") in said
+    assert line_of(one, said) == CASES[name].splitlines()[-1].strip()
+
+
 ON_FILL = """
 @strategy
 class Mine:
@@ -111,7 +171,8 @@ class Mine:
 
 def test_an_exception_in_on_fill(load, strategy_file):
     one = load(str(strategy_file(ON_FILL)))
-    _, tape = played(one, stream=[flat(1, 10), flat(2, 11)])
+    engine, tape = played(one, stream=[flat(1, 10), flat(2, 11)])
     (fault,) = of(tape, Kind.STRATEGY_FAULT)
     assert fault["code"] == 1
+    assert explain_faults(engine, [one])[0].endswith("AssertionError: 'assert fill.side < 0'")
     assert tape[fault["cause"] - 1]["kind"] == Kind.ORDER_FILLED

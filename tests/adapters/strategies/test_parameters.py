@@ -16,6 +16,8 @@ class Mine:
     size = Param(5, low=1, high=50)
     ratio = Param(0.5, low=0.0, high=1.0)
     free = Param(3)
+    least = Param(20, low=20)
+    most = Param(1.0, high=2.0)
     mean = Sma(size)
 
     def on_bar(self, bar, ctx):
@@ -26,15 +28,20 @@ class Mine:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("size=0", "mine: size=0 is outside 1 .. 50"),
-        ("size=51", "mine: size=51 is outside 1 .. 50"),
-        ("ratio=1.01", "mine: ratio=1.01 is outside 0.0 .. 1.0"),
-        ("ratio=-0.01", "mine: ratio=-0.01 is outside 0.0 .. 1.0"),
+        ("size=0", "mine: size is between 1 and 50, not 0"),
+        ("size=51", "mine: size is between 1 and 50, not 51"),
+        ("ratio=1.01", "mine: ratio is between 0.0 and 1.0, not 1.01"),
+        ("ratio=-0.01", "mine: ratio is between 0.0 and 1.0, not -0.01"),
         ("size=2.5", "mine: size is a whole number, not 2.5"),
         ("siez=3", "mine has no parameter siez; did you mean size?"),
-        ("zzz=3", "mine has no parameter zzz; it has size, ratio, free"),
+        ("zzz=3", "mine has no parameter zzz; it has size, ratio, free, least, most"),
         ("size=nan", "mine: size is a number, not nan"),
         ("ratio=nan", "mine: ratio is a number, not nan"),
+        ("least=19", "mine.py:3: mine: least is at least 20, not 19"),
+        ("most=2.5", "mine.py:3: mine: most is at most 2.0, not 2.5"),
+        (f"free={2**70}", f"mine: free is a number of 64 bits, not {2**70}"),
+        (f"ratio={10**400}", "mine: ratio is a number of 64 bits, not 1000"),
+        ("free=1e30", "mine: free is a number of 64 bits, not 1000"),
         ("free=inf", "mine: free is a number, not inf"),
         ("size", "'size' is not name=number"),
         ("size=", "'size=' is not name=number"),
@@ -48,9 +55,9 @@ def test_a_parameter_that_cannot_be(strategy_file, given, said):
 
 def test_parameters_keep_their_kind_and_default(strategy_file):
     definition = check_strategy(f"{strategy_file(PARAMS)}:Mine,size=50,ratio=0").definition
-    assert resolve_params(definition, {}) == {"size": 5, "ratio": 0.5, "free": 3}
+    assert resolve_params(definition, {}) == {"size": 5, "ratio": 0.5, "free": 3, "least": 20, "most": 1.0}
     values = resolve_params(definition, {"size": 50.0, "ratio": 1, "free": -4})
-    assert [(v, type(v)) for v in values.values()] == [(50, int), (1.0, float), (-4, int)]
+    assert [(v, type(v)) for v in values.values()][:3] == [(50, int), (1.0, float), (-4, int)]
 
 
 def test_spec_is_name_and_numbers():

@@ -1,4 +1,4 @@
-"""What a strategy's files may not read when they are loaded: a clock, dice, the environment."""
+"""What a strategy's files may not do when they are loaded: read a clock, dice, the environment, go through a set."""
 
 import re
 
@@ -20,6 +20,31 @@ IMPURE = {  # statement of a file: what is said
     "import uuid\nK = uuid.uuid4().int % 7": "uuid.uuid4: a strategy draws no random numbers",
     "import secrets\ndef f():\n    return secrets.randbelow(4)\nK = f()": "secrets.randbelow: a strategy draws no",
     "import random\nclass A:\n    k = random.random()": "random.random: a strategy draws no random numbers",
+    "K = hash('abc') % 7": "hash: it differs from run to run",
+    "K = id(object()) % 7": "id: it differs from run to run",
+    "K = sum(map(hash, ('a', 'b')))": "hash: it differs from run to run",
+    "K = __import__('time').time()": "__import__: write `import` at the top of the file",
+    "import importlib\nK = importlib.import_module('time').time()": "importlib.import_module: write `import` at the top",
+    "K = eval('1 + 1')": "eval: what it does cannot be seen before it runs",
+    "import subprocess\nK = len(subprocess.check_output(['date']))": "subprocess.check_output: a strategy starts no other",
+    "import tempfile\nK = len(tempfile.mkdtemp())": "tempfile.mkdtemp: a strategy needs no temporary file",
+    "import os\nK = os.path.getmtime(__file__)": "os.path.getmtime: a strategy reads nothing from outside",
+    "import os\nK = os.listdir('.')": "os.listdir: a strategy reads nothing from outside",
+    "import time\nK = getattr(time, 'time')()": "time: a strategy has no clock",
+    "import time\nclock = time\nK = clock.time()": "time: a strategy has no clock",
+    "from time import *\nK = time()": "from time import *: a strategy has no clock",
+    "import time\nclass A:\n    def __init__(self):\n        self.t = time.time()\nK = A().t": "time.time: a strategy has no",
+    "import time\ndef f(x):\n    return time.time()\nK = list(map(f, (1,)))": "time.time: a strategy has no clock",
+    "K = tuple({'a', 'b'})": "{'a', 'b'}: a set has another order in every run: go through sorted(...) of it",
+    "NAMES = {'a', 'b'}\nMORE = NAMES | {'c'}\nK = [len(name) for name in MORE]": "MORE: a set has another order",
+    "K = 0\nfor name in set('ab'):\n    K = ord(name)": "set('ab'): a set has another order",
+    "a, b = {'a', 'b'}": "{'a', 'b'}: a set has another order",
+    "K = {'a', 'b'}.pop()": "{'a', 'b'}: a set has another order",
+    "K = [*frozenset('ab')]": "frozenset('ab'): a set has another order",
+    "K = sorted(name for name in {'a', 'b'})\nL = len(set(K)), 'a' in {'a'}, {x for x in {'a'}}": "",
+    "def hash(x):\n    return 7\nK = hash('abc')": "",
+    "import os\nK = os.path.dirname(os.path.abspath(__file__))": "",
+    "import time\nclass A:\n    def later(self):\n        return time.time()\nK = A()": "",
     "import random\nK = random.Random(7).randint(1, 9)": "",
     "import time\ndef never_called():\n    return time.time()": "",
     "import datetime\nDAY = datetime.timedelta(days=1)": "",

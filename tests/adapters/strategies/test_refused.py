@@ -62,7 +62,7 @@ REFUSED = {  # body of on_bar: what is said about it
     "return target(ctx, 10, instrument=1)": "target(): got an unexpected keyword argument 'instrument'",
     "return buy()": "buy(): missing a required argument: 'qty'",
     "return buy(ctx, 10)": "buy() of ctx: ctx is a record, not a number",
-    "return buy(self.mean)": "buy() of self.mean: self.mean is a record, not a number",
+    "return buy(self.mean)": "buy() of self.mean: self.mean is an indicator, not a number: write self.mean.value",
     "return target(10, 5)": "target() takes ctx first",
     "return sized(1, 2, 3)": "sized(): too many positional arguments: it takes (n)",
     "return 5": "Mine.on_bar returns 5: a hook returns one signal, HOLD or None",
@@ -72,11 +72,43 @@ REFUSED = {  # body of on_bar: what is said about it
     "return [buy(1), sell(1)]": "Mine.on_bar returns [buy(1), sell(1)]: a hook returns one signal",
     "return bar.close > 3 and buy(1)": "a hook returns one signal, HOLD or None",
     "return self.n": "Mine.on_bar returns self.n: a hook returns one signal",
-    "return crossed_above(1, 2)": "a hook returns one signal, HOLD or None",
+    "return crossed_above(self.mean, 2)": "a hook returns one signal, HOLD or None",
     "return buy(TABLE[0])": "TABLE is a list, which may change while a strategy runs: write a tuple",
     "return buy(HUGE)": "HUGE is beyond the 64 bits of a whole number",
     "return buy(2 ** 70 + 9223372036854775808)": "9223372036854775808 is beyond the 64 bits",
     "return buy(SINGLE[0])": "SINGLE has numbers of the kind float32",
+    # a signal nobody hears of
+    "buy(10)": "buy(10): its result is not used: return it, or place(ctx, ...)",
+    "sell_stop(1, 2.0) if x > 3 else HOLD": "sell_stop(1, 2.0): its result is not used",
+    "x > 3 and buy(1)": "buy(1): its result is not used",
+    "target(ctx, 5)": "target(ctx, 5): its result is not used",
+    "HOLD": "HOLD: its result is not used: return it",
+    "sized(3)": "sized(3): its result is not used",
+    # crossings of what has no bar before
+    "if crossed_above(bar.close, self.mean):\n    return HOLD": "crossed_above() of bar.close: what it was on the bar "
+    "before is not known: declare `close = Sma(1)` and pass self.close",
+    "if crossed_below(self.mean, bar.high):\n    return HOLD": "declare `high = Sma(1, source=HIGH)` and pass self.high",
+    "if crossed_above(a=self.mean, b=ctx.price):\n    return HOLD": "declare `close = Sma(1)` and pass self.close",
+    "if crossed_above(bar.open_interest, self.mean):\n    return HOLD": "keep the number of the bar before in a Float()",
+    "if crossed_above((bar.high + bar.low) / 2, self.mean):\n    return HOLD": "it comes from bar.high, which moves: "
+    "declare `high = Sma(1, source=HIGH)` and compare it yourself, with self.high.value and self.high.previous",
+    "if crossed_above(self.mean.value, self.mean):\n    return HOLD": "pass self.mean itself",
+    "if crossed_above(self.mean, self.mean.value * 1.01):\n    return HOLD": "compare it yourself, with self.mean.value and",
+    "if crossed_above(self.mean, self.mean.window):\n    return HOLD": "self.mean.window is an array: it takes indicators",
+    "if crossed_above(self.mean, bar):\n    return HOLD": "crossed_above() of bar: bar is a record: it takes indicators",
+    "if crossed_above(self.x, 3):\n    return HOLD": "neither self.x nor 3 is an indicator, and a number alone never crosses",
+    # an indicator where its value should be
+    "if self.mean > 100:\n    return HOLD": "self.mean is an indicator, not a number: write self.mean.value",
+    "if x < self.mean < 3:\n    return HOLD": "self.mean is an indicator, not a number: write self.mean.value",
+    "if not self.mean:\n    return HOLD": "self.mean is an indicator, not a number",
+    "if x > 1 and self.mean:\n    return HOLD": "self.mean is an indicator, not a number",
+    "if self.mean:\n    return HOLD": "self.mean is an indicator, not a number",
+    "x = 2 * self.mean": "self.mean is an indicator, not a number: write self.mean.value",
+    "x = -self.mean": "self.mean is an indicator, not a number",
+    "x += self.mean": "self.mean is an indicator, not a number",
+    "self.x = self.mean": "self.mean is an indicator, not a number",
+    "x = max(self.mean, x)": "self.mean is an indicator, not a number",
+    "x = bar + 1": "bar is a record, not a number: name a field of it",
     # given, not set
     "self.mean.value = 3.0": "self.mean.value is given, not set",
     "self.mean.window[0] = 3.0": "self.mean.window is given, not set",
@@ -99,6 +131,44 @@ def jitted(x):
 def sized(n):
     return buy(n)
 """
+
+
+THROUGH = {  # lines of a hook: what is said of the crossing that the last one makes
+    "now = bar.close\nif crossed_above(now, self.mean):\n    return HOLD": "crossed_above() of now: it comes from bar.close",
+    "now = bar.low\nlevel = now * 2\nlevel += 1\nif crossed_above(self.mean, level):\n    return HOLD": "it comes from bar.low",
+    "a, b = bar.open, 1.0\nif crossed_above(self.mean, a):\n    return HOLD": "it comes from bar.open",
+    "if above(bar.close, self.mean):\n    return HOLD": "crossed_above() of a: it comes from bar.close",
+    "if crossed_above(doubled(bar), self.mean):\n    return HOLD": "crossed_above() of doubled(bar): it comes from b.close",
+}
+ABOVE = """
+@helper
+def above(a, b):
+    return crossed_above(a, b)
+@helper
+def doubled(b):
+    return 2 * b.close
+"""
+
+
+@pytest.mark.parametrize("body", THROUGH)
+def test_a_crossing_of_what_comes_from_the_bar(strategy_file, body):
+    with pytest.raises(StrategyError, match=re.escape(THROUGH[body])):
+        check_strategy(str(strategy_file(hook(body, before=ABOVE))))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return HOLD if crossed_above(self.mean, self.x) else None",  # memory is a level that stays
+        "return HOLD if crossed_above(self.mean, self.size * 2) else None",
+        "return HOLD if crossed_below(3.5, self.mean) else None",
+        "m = self.mean\nreturn HOLD if above(m, ctx.entry_price) else None",
+        "w = self.mean.window * 2.0\nreturn buy(w[0]) if (self.mean.window[0] > 1) else HOLD",
+        "place(ctx, sized(2))\ncancel(ctx)",
+    ],
+)
+def test_what_stays_allowed(strategy_file, body):
+    check_strategy(str(strategy_file(hook(body, before=f"{ABOVE}@helper\ndef sized(n):\n    return buy(n)\n"))))
 
 
 @pytest.mark.parametrize("body", REFUSED)
@@ -129,6 +199,27 @@ DECLARED = {
     "early = Sma(later)\n    later = Param(3)": "the period of early must be declared above it in Mine",
     "first = Sma(3, of=second)\n    second = Sma(3)": "the of of first must be declared above it",
     "wide = Sma(200_000)": "wide of Mine: a period is between 1 and 100,000, this one may be 200,000",
+    "a = Ema('x')": "a of Mine: the period is a whole number, not 'x'",
+    "a = Ema(None)": "a of Mine: the period is a whole number, not None",
+    "a = Ema([1])": r"a of Mine: the period is a whole number, not \[1\]",
+    "a = Ema(10.5)": "a of Mine: the period is a whole number, not 10.5",
+    "a = Sma(True)": "a of Mine: the period is a whole number, not True: write 1",
+    "a = Ema(2**70)": "a of Mine: the period is beyond the 64 bits of a whole number",
+    "p = Param(10.5)\n    a = Ema(p)": "a of Mine: the period is a whole number, not 10.5",
+    "n = Int()\n    a = Ema(n)": r"a of Mine: the period is a whole number or a Param, not Int\(\)",
+    "a = Ema(10, of=3)": "a of Mine: of= takes an indicator declared above it, not 3",
+    "a = Ema(10, of=Ema)": "a of Mine: of= takes an indicator declared above it, not Ema",
+    "a = Param('x')": "a of Mine: the default is a number, not 'x'",
+    "a = Param(True)": "a of Mine: the default is a number, not True: write 1",
+    "a = Param(10, low='a')": "a of Mine: low is a number, not 'a'",
+    "a = Param(10, low=20)": "a of Mine: the default is at least 20, not 10",
+    "a = Param(2**70)": "a of Mine: the default is beyond the 64 bits of a whole number",
+    "a = Int(2**70)": "a of Mine: the default is beyond the 64 bits of a whole number",
+    "a = Int(1.5)": "a of Mine: the default is a whole number, not 1.5",
+    "a = Int(True)": "a of Mine: the default is a whole number, not True: write 1",
+    "a = Float('x')": "a of Mine: the default is a number, not 'x'",
+    "a = Float(10**400)": "a of Mine: the default is beyond the 64 bits",
+    "on_fill = Int()": r"on_fill of Mine is a hook, not Int\(\): write def on_fill\(self, fill, ctx\)",
     "none = Sma(0)": "none of Mine: a period is between 1 and 100,000",
     "def on_fils(self, fill, ctx): return HOLD": r"Mine.on_fils would never be called: did you mean on_fill\?",
     "def on_slice(self, ctx): return HOLD": "Mine.on_slice would never be called",
@@ -141,8 +232,11 @@ def test_what_a_class_may_not_declare(strategy_file, text):
     path = strategy_file(
         f"{head}\n@strategy\nclass Mine:\n    {text}\n\n    def on_bar(self, bar, ctx):\n        return HOLD\n"
     )
-    with pytest.raises(StrategyError, match=r"mine\.py:\d+: " + DECLARED[text]):
+    with pytest.raises(StrategyError, match=r"mine\.py:\d+: " + DECLARED[text]) as caught:
         check_strategy(str(path))
+    if " of Mine: " in DECLARED[text]:
+        line = path.read_text().splitlines()[int(str(caught.value).partition("mine.py:")[2].partition(":")[0]) - 1]
+        assert line.strip() == text.splitlines()[-1].strip(), "the line of the declaration"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from adapters.disk import Disk
+from adapters.tape import writer as writer_module
+from adapters.tape.check import check_tape
 from adapters.tape.reader import durable_seq, read_rows
 from adapters.tape.scan import segment_path, segment_paths
 from adapters.tape.watermark import LENGTH
@@ -183,6 +186,78 @@ def test_the_real_calls_are_made(tmp_path, monkeypatch):
             assert synced[-1] == str(segment_path(tmp_path / "t", 1))
 
 
+# What is no I/O error -------------------------------------------------------------------------------------------------
+
+
+def test_a_note_that_is_no_text_changes_nothing(tmp_path):
+    """It is refused before anything of it is in the digest: the tape goes on."""
+    rows = some_rows(6)
+    with TapeWriter(tmp_path / "t") as tape:
+        tape.append(rows[:2])
+        for wrong, error in (("a lone \ud800", UnicodeEncodeError), (5, TypeError)):
+            before = tape.tape_digest.hex(), photograph(tape.folder)
+            with pytest.raises(error):
+                tape.append(rows[2:4], {3: wrong})
+            assert (tape.tape_digest.hex(), photograph(tape.folder)) == before
+        with pytest.raises(AssertionError, match="one of the rows"):
+            tape.append(rows[2:4], {9: "of another row"})
+        tape.append(rows[2:4])
+        tape.append(rows[4:])
+    assert check_tape(tmp_path / "t").anchor.seq == 6
+    assert same(gather(read_rows(tmp_path / "t"))[0], rows)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, or no memory left."""
+
+
+@pytest.mark.parametrize("place", ["digest", "header", "write", "segment", "reference"])
+def test_half_an_append_poisons(tmp_path, monkeypatch, place):
+    """Anything may be raised anywhere between the digest and the frame: nothing is appended to what does not fit."""
+    disk, folder = Disk(), tmp_path / "t"
+    tape = TapeWriter(folder, 1_500, disk=disk)
+    tape.append(some_rows(2))
+
+    def stop(*_):
+        raise Interrupted
+
+    with monkeypatch.context() as patched:
+        if place in ("digest", "reference"):
+            patched.setattr(tape.tape_digest, "digest", stop)
+        elif place == "header":
+            patched.setattr(writer_module, "pack_header", stop)
+        else:
+            patched.setattr(disk, {"write": "write", "segment": "reserve"}[place], stop)
+        with pytest.raises(Interrupted):
+            if place == "reference":
+                tape.append_ref(b"{}", 9)
+            tape.append(some_rows(9 if place == "segment" else 2, first_seq=3))
+    refuses_everything(tape)
+    with TapeWriter(folder, 1_500) as again:
+        assert again.last_seq == 2
+        again.append(some_rows(2, first_seq=3))
+    assert check_tape(folder).anchor.seq == 4
+
+
+def test_a_sync_that_is_interrupted_is_made_later(tmp_path, monkeypatch):
+    """The frame is written and counted by then: Ctrl-C there costs nothing."""
+    disk, folder = Disk(), tmp_path / "t"
+    tape = TapeWriter(folder, disk=disk)
+    tape.append(some_rows(2))
+
+    def stop(*_):
+        raise Interrupted
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(disk, "sync", stop)
+        tape.append(some_rows(2, first_seq=3))
+    assert (tape.last_seq, tape.durable_seq) == (4, 2)
+    tape.sync()
+    assert tape.durable_seq == durable_seq(folder) == 4
+    tape.close()
+    assert check_tape(folder).anchor.seq == 4
+
+
 # Space ----------------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +284,7 @@ class FullDisk(Disk):
 def test_ballast_makes_room_for_what_must_still_be_written(tmp_path, ballast):
     """Room for two segments of two frames; the third needs the ballast. The end is where not even that is enough."""
     folder = tmp_path / "t"
-    folder.mkdir()
+    TapeWriter(folder).close()
     if ballast:
         (folder / BALLAST).write_bytes(bytes(ballast))
     tape = TapeWriter(folder, 1_800, disk=FullDisk(4_000, folder / BALLAST))
@@ -231,23 +306,30 @@ def test_ballast_makes_room_for_what_must_still_be_written(tmp_path, ballast):
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A real file system of one MiB."""
+    """A real file system of one MiB. In a build (`CI`) on Linux there must be one."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs takes root on Linux")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    if sys.platform != "linux":
+        pytest.skip("a small tmpfs is mounted on Linux only")
+    options = f"size=1m,uid={os.geteuid()},gid={os.getegid()}"
+    said = ""
+    for root in ([], ["sudo", "-n"]) if shutil.which("sudo") else ([],):
+        asked = [*root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            yield folder
+            subprocess.run([*root, "umount", str(folder)], check=True)
+            return
+        said += done.stderr.strip() + " "
+    complain = pytest.fail if os.environ.get("CI") else pytest.skip
+    complain(f"no tmpfs can be mounted here, so nothing was tried on a disk that is really full: {said}")
 
 
 def test_a_disk_that_is_really_full(small_disk):
     """Ballast first, then the end, with all that was durable there; with room again the tape goes on elsewhere."""
     folder, filler = small_disk / "t", small_disk / "filler"
     filler.write_bytes(bytes(300_000))
-    folder.mkdir()
+    TapeWriter(folder, 100_000).close()
     (folder / BALLAST).write_bytes(bytes(200_000))
     tape, rows = TapeWriter(folder, 100_000), np.zeros(10_000, EVENT)
     rows["seq"] = rows["px"] = np.arange(1, 10_001)

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from adapters.tape import rolling, sealed
+from adapters.disk import Disk
+from adapters.tape import sealed
 from adapters.tape.check import check_tape
 from adapters.tape.frame import EVENTS, HEADER_BYTES, pack_header
 from adapters.tape.parts import sealed_parts
 from adapters.tape.reader import read_rows
 from adapters.tape.rolling import seal_closed
 from adapters.tape.scan import segment_path
+from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import TapeWriter
-from kernel.errors import TapeCorrupt
+from kernel.errors import TapeCorrupt, TapeLocked
 from tests.adapters.tape.growing import SMALL, digest_of, frames, photograph, put_back, segment_names, write
 from tests.adapters.tape.rows import fresh_folder, gather, same, some_rows
+from tests.adapters.tape.test_poison import FailingDisk
 
 # Crashes --------------------------------------------------------------------------------------------------------------
 
@@ -25,62 +28,53 @@ class Crashed(BaseException):
     """The process ended here."""
 
 
-STEPS = [
-    (rolling, "make_folder"),
-    (rolling, "sync_folder"),
-    (rolling, "check_rows"),
-    (sealed, "sync_file"),
-    (sealed, "write_whole"),
-    (os, "rename"),
-    (os, "replace"),
-    (Path, "unlink"),
-]
+class CrashingDisk(Disk):
+    """The process ends at the `number`-th call, before or after it is done. `calls` are those made."""
+
+    def __init__(self, number: int, after: bool) -> None:
+        self.number, self.after = number, after
+        self.calls: list[str] = []
 
 
-def crash_at(patch: pytest.MonkeyPatch, number: int, after: bool) -> list[str]:
-    """Have the process end at the `number`-th step, before or after it is done; returns the steps, as they are taken."""
-    taken: list[str] = []
+def _crashing(call: str):
+    def do(self, *args):
+        self.calls.append(call)
+        place = len(self.calls)
+        if place > self.number or (place == self.number and not self.after):
+            raise Crashed
+        found = getattr(Disk, call)(self, *args)
+        if place == self.number:
+            raise Crashed
+        return found
 
-    def step(name, really):
-        def do(*args, **named):
-            taken.append(name)
-            is_it = len(taken) == number
-            if is_it and not after:
-                raise Crashed
-            found = really(*args, **named)
-            if is_it:
-                raise Crashed
-            return found
+    return do
 
-        return do
 
-    for place, name in STEPS:
-        patch.setattr(place, name, step(name, getattr(place, name)))
-    return taken
+STEPS = ("open", "write", "sync", "truncate", "rename", "remove", "make_folder", "sync_folder", "sync_file")
+for _call in STEPS:
+    setattr(CrashingDisk, _call, _crashing(_call))
 
 
 def count_steps(folder: Path) -> int:
-    with pytest.MonkeyPatch.context() as patch:
-        taken = crash_at(patch, 10**6, False)
-        seal_closed(folder)
-    assert set(taken) == {name for _, name in STEPS}, "a step that is taken is a step to crash at"
-    return len(taken)
+    disk = CrashingDisk(10**6, False)
+    seal_closed(folder, disk=disk)
+    assert set(disk.calls) == set(STEPS), "a step that is taken is a step to crash at"
+    return len(disk.calls)
 
 
 @pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.sim)], ids=["before", "after"])
 def test_a_crash_at_any_step(after):
+    """The process ends; tests/simulation/test_care.py takes the power away as well."""
     rows, notes = some_rows(10), {1: "x", 10: "y"}
     with fresh_folder() as folder:
         write(folder, [rows[k : k + 2] for k in range(0, 10, 2)], notes)
         whole = photograph(folder)
         steps = count_steps(folder)
         assert steps > 20
-        for number in range(1, steps + 1, 2 - after):  # `just sim` has every step
+        for number in range(1, steps + 1, 3 - 2 * after):  # `just sim` has every step
             put_back(folder, whole)
-            with pytest.MonkeyPatch.context() as patch:
-                crash_at(patch, number, after)
-                with pytest.raises(Crashed):
-                    seal_closed(folder)
+            with pytest.raises(Crashed):
+                seal_closed(folder, disk=CrashingDisk(number, after))
             got, texts = gather(read_rows(folder))
             assert same(got, rows) and texts == notes, f"step {number}"
             check_tape(folder)
@@ -92,28 +86,21 @@ def test_a_crash_at_any_step(after):
             assert check_tape(folder).digest.hex() == digest_of(rows, notes)
 
 
-def test_all_of_a_part_is_synced_before_its_frames_go(grown, monkeypatch):
-    """The order a power cut needs: files, their folder, the part's name, and then the frames."""
-    done: list[tuple[str, str]] = []
-
-    def noted(place, name):
-        really = getattr(place, name)
-
-        def do(path, *others):
-            really(path, *others)
-            done.append((name, Path(path).relative_to(grown).as_posix()))
-
-        monkeypatch.setattr(place, name, do)
-
-    for place, name in ((rolling, "sync_folder"), (sealed, "sync_file"), (os, "rename"), (Path, "unlink")):
-        noted(place, name)
-    seal_closed(grown)
-    unfinished, part = "sealed/.00000001.part", grown / "sealed" / "00000001"
-    gone = done.index(("unlink", "00000001.segment"))
-    renamed = done.index(("rename", unfinished))
-    assert done.index(("sync_folder", unfinished)) < renamed < done.index(("sync_folder", "sealed"), renamed) < gone
-    for path in part.glob("*.parquet"):
-        assert done.index(("sync_file", f"{unfinished}/{path.name}")) < renamed
+def test_a_seal_that_fails_leaves_nothing(grown):
+    """A disk that is full at any of its calls: the frames stay, and half a part does not take room for good."""
+    before, number = photograph(grown), 0
+    while True:
+        number += 1
+        disk = FailingDisk(number, "write")
+        try:
+            seal_closed(grown, disk=disk)
+        except OSError:
+            assert not list((grown / "sealed").glob(".*")), "half a part"
+            assert before.items() >= {n: c for n, c in photograph(grown).items() if n.endswith("segment")}.items()
+        else:
+            break
+    assert number > 2 and len(sealed_parts(grown)) == 4
+    check_tape(grown)
 
 
 def test_a_segment_left_over_by_a_crash_counts_for_nothing(grown):
@@ -136,11 +123,10 @@ def test_a_segment_left_over_by_a_crash_counts_for_nothing(grown):
 
 
 def refused(folder: Path) -> TapeCorrupt:
-    before = {name: content for name, content in photograph(folder).items() if ".part/" not in name}
+    before = photograph(folder)
     with pytest.raises(TapeCorrupt) as error:
         seal_closed(folder, whole=True)
-    after = {name: content for name, content in photograph(folder).items() if ".part/" not in name}
-    assert after == before and not sealed_parts(folder), "frames must stay as they are"
+    assert photograph(folder) == before and not sealed_parts(folder), "frames must stay as they are"
     return error.value
 
 
@@ -160,6 +146,60 @@ def test_a_damaged_segment_is_not_sealed(grown):
     last.write_bytes(b"")
     with pytest.raises(TapeCorrupt, match="it was on disk"):
         seal_closed(grown, whole=True)
+
+
+def closed_by_a_kill(folder: Path, frame_count: int = 4) -> Path:
+    """One segment of frames of two rows whose writer was killed; the next one came, appended nothing and left."""
+    tape = TapeWriter(folder, 8_000)
+    for k in range(frame_count):
+        tape.append(some_rows(2, k, 1 + 2 * k))
+    tape._give_up()
+    TapeWriter(folder, 8_000).close()
+    mark = read_watermark(folder)
+    assert (mark.segment, mark.offset, mark.number) == (2, 0, frame_count)
+    return segment_path(folder, 1)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["beside", "whole"])
+@pytest.mark.parametrize("lost", [1, 2, 4])
+def test_a_closed_segment_that_lost_its_last_frames_is_not_sealed(tmp_path, lost, whole):
+    """Nothing follows it, and the watermark is in the next one: what it promised is asked all the same."""
+    path = closed_by_a_kill(tmp_path / "t")
+    end = frames(tmp_path / "t")[-lost].offset
+    os.truncate(path, end)
+    before = photograph(tmp_path / "t")
+    with pytest.raises(TapeCorrupt, match="damaged") as error:
+        seal_closed(tmp_path / "t", whole)
+    assert error.value.offset == end and photograph(tmp_path / "t") == before
+
+
+def test_nothing_is_sealed_while_anything_is_damaged(grown):
+    """Damage far behind: the segments before it would be sealed, and then the repair has fewer frames to hold on to."""
+    path, place = segment_path(grown, 4), frames(grown)[7]
+    content = path.read_bytes()
+    at = place.offset + HEADER_BYTES + 5
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    before = photograph(grown)
+    with pytest.raises(TapeCorrupt) as error:
+        seal_closed(grown)
+    assert (error.value.segment, error.value.offset) == (path.name, place.offset)
+    assert photograph(grown) == before
+
+
+def test_a_torn_end_waits_for_a_writer(tmp_path):
+    """It is no damage, as `verify` says too: 75, what to do, and all else can be sealed meanwhile."""
+    folder = tmp_path / "t"
+    write(folder, [some_rows(2, k, 1 + 2 * k) for k in range(3)], {})
+    path = segment_path(folder, 2)
+    path.write_bytes(path.read_bytes() + b"ONETAPE\x01 half a frame")
+    assert check_tape(folder).torn == 21
+    before = photograph(folder)
+    with pytest.raises(TapeLocked, match=r"21 bytes of a write that was cut short: `onetape live`") as refused:
+        seal_closed(folder, whole=True)
+    assert refused.value.exit_code == 75 and photograph(folder) == before
+    assert len(seal_closed(folder)) == 1
+    TapeWriter(folder, SMALL).close()
+    assert len(seal_closed(folder, whole=True)) == 1 and check_tape(folder).rows == 6
 
 
 def test_parquet_that_is_not_what_the_frames_hold_is_not_kept(grown, monkeypatch):
