@@ -7,7 +7,8 @@ import duckdb
 from projections.summary import rows_as_dicts
 
 RUNS = """
-SELECT tape, mode, currency, timezone, strategies, min(ts) OVER (PARTITION BY tape) AS started_ts, c.last_ts, c.ended, c.last_seq AS events,
+SELECT tape, mode, currency, timezone, strategies, min(ts) OVER (PARTITION BY tape) AS started_ts, c.last_ts, c.ended,
+       c.last_seq AS events,
        c.last_seq - c.rows_folded + c.bar_rows AS bars,
        (SELECT count(*) FROM fills f WHERE f.tape = r.tape) AS fills,
        coalesce((SELECT arg_max(equity, seq) FROM equity e WHERE e.tape = r.tape), cash) AS final_equity
