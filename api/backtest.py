@@ -105,15 +105,16 @@ def _run(
     started = time.perf_counter()
     engine = make_engine(config, strategies, settings.capacity.batch)
     tapes = input_tapes(home, config)
-    files, feed = InputCheck(tapes, memory_of(home)), make_feed(tapes, config)
+    feed = make_feed(tapes, config)
     with SealedWriter(folder) as writer:
         tape = RunTape(writer)
         tape.note(1, canonical_json(config).decode())
         loop = time.perf_counter()
-        if begin(engine, feed, tape.keep) == 0:
-            raise NotFound("no bars in that range: `onetape runs --tapes` lists what is there")
-        go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
-        end(engine, tape.keep)
+        with InputCheck(tapes, memory_of(home)):
+            if begin(engine, feed, tape.keep) == 0:
+                raise NotFound("no bars in that range: `onetape runs --tapes` lists what is there")
+            go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
+            end(engine, tape.keep)
         loop = time.perf_counter() - loop
         tape.flush()
         writer.add_ref(make_ref(config, tape.bars))
@@ -128,7 +129,6 @@ def _run(
             "marks": {row["symbol"]: int(engine.state.markets["mark"][row["number"]]) for row in config["instruments"]},
             "timing": _timing(started, loop, tape.bars),
         }
-        files.settle()
         manifest = writer.finish(about)
     manifest["timing"] = _timing(started, loop, tape.bars)
     return Result(folder, manifest, faults)

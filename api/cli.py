@@ -131,7 +131,12 @@ def _import(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument("--currency", help="such as INR or USD")
     parser.add_argument("--session-close", metavar="HH:MM", help="local close for dates without a time")
     parser.add_argument("--date-format", help="such as %%d/%%m/%%Y, where day and month could be either")
-    parser.add_argument("--actions", type=Path, metavar="FILE", help="splits and dividends: symbol,date,kind,value")
+    parser.add_argument(
+        "--actions", type=Path, metavar="FILE", help="splits and dividends: symbol,date,kind,value[,note]"
+    )
+    parser.add_argument(
+        "--round-to-tick", action="store_true", help="round prices off the tick, half up, and say how far"
+    )
     parser.add_argument("--sort", action="store_true", help="rows may come in any order, such as newest first")
     parser.add_argument("--skip-empty", action="store_true", help="leave out rows without prices (no trade)")
     parser.add_argument("--no-infer-actions", action="store_true", help="do not read splits out of an adjusted close")

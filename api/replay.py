@@ -124,8 +124,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     manifest = read_manifest(folder) if is_sealed(folder) else {}
     strategies = strategies_of(config, manifest.get("sources", {}))
     tapes = input_tapes(home, config)
-    files, feed = InputCheck(tapes, memory_of(home)), make_feed(tapes, config)
-    engine = make_engine(config, strategies, BATCH)
+    engine, feed = make_engine(config, strategies, BATCH), make_feed(tapes, config)
     comparer, recomputed = Comparer(rows for rows, _ in read_rows(folder)), Recomputed()
     note: dict[int, str] = {1: canonical_json(config).decode()}
     bars = 0
@@ -139,15 +138,15 @@ def replay_run(home: Path, folder: Path) -> Outcome:
         recomputed.add(rows, note)
         note = {}
 
-    begin(engine, feed, keep)
-    go_on(engine, feed, keep, lambda count: None)
-    end(engine, keep)
+    with InputCheck(tapes, memory_of(home)):  # code is not blamed for what a disk did, nor damage called identical
+        begin(engine, feed, keep)
+        go_on(engine, feed, keep, lambda count: None)
+        end(engine, keep)
     comparer.finish()
     recomputed.tape.add_ref(make_ref(config, bars))
     outcome = _outcome(folder, recomputed, engine, changes(config, strategies), manifest)
     if comparer.divergence is not None:
         outcome = replace(outcome, divergence=comparer.divergence, events=comparer.events)
-    files.settle()  # neither is code blamed for what a disk did, nor damage called identical
     return outcome
 
 

@@ -31,7 +31,7 @@ from kernel.errors import ConfigError, NotReplayable
 BATCH = 16_384
 ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
 QUIET = (int(Kind.BAR), int(Kind.EQUITY))  # commit class B: may wait for the group commit
-TORN = re.compile(r"(\d{8})-(\d+)\.bin")  # what a writer put aside: segment and offset
+TORN = re.compile(r"(\d{8})-(\d+)\.bin(\.\d+)?")  # what a writer put aside: segment and offset, and how often
 log = logging.getLogger("onetape.live")
 
 
@@ -176,7 +176,7 @@ class Session:
     def _record_torn_writes(self) -> None:
         """TAPE_TRUNCATED for each torn write that was put aside and is not on the tape yet."""
         known = {said(text).get("quarantine") for text in read_notes(self.folder).values()}
-        for path in sorted((self.folder / QUARANTINE).glob("*.bin")):
+        for path in sorted((self.folder / QUARANTINE).glob("*.bin*")):
             name = TORN.fullmatch(path.name)  # people and `repair` put other things there
             if name and path.name not in known:
                 segment, offset = int(name[1]), int(name[2])

@@ -2,10 +2,10 @@
 
 import csv
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
-from itertools import pairwise
+from hashlib import sha256
 from math import log
 from pathlib import Path
 
@@ -13,21 +13,27 @@ import numpy as np
 
 from adapters.market.findings import Findings
 from adapters.market.prices import parse_px
-from adapters.market.tape import ACTION_COLUMNS, Columns
+from adapters.market.tape import ACTION_COLUMNS, STATED_COLUMNS, Columns
 from adapters.market.zones import DAY, show_time, to_local
 from kernel.codes import Kind
 from kernel.errors import ImportRefused, NotFound
 
 # relative; below it a change of the factor is rounding of the vendor's (float32 adjusted closes too)
 NOISE = 2e-6
+FEW = 20
 SPLIT_FROM = 0.2  # a change of the factor beyond this is no ordinary dividend
 RATIOS = sorted({Fraction(n, d) for n in range(1, 51) for d in range(1, 51) if n != d and min(n, d) <= 10})
 
 
-@dataclass(frozen=True, order=True)
+LATEST = 99_999_999  # an ex-date beyond all
+
+
+@dataclass(frozen=True)
 class Action:
-    """One corporate action in effect at `ts` (ns UTC): numerator new shares for denominator old, or amount
-    in units."""
+    """One corporate action in effect at `ts` (ns UTC): numerator new shares for denominator old, or amount in units.
+
+    `ex_day` and `note` tell stated ones apart, see tape.STATED_COLUMNS.
+    """
 
     ts: int
     instrument: int
@@ -35,6 +41,16 @@ class Action:
     numerator: int = 0
     denominator: int = 0
     amount: int = 0
+    ex_day: int = 0
+    note: int = 0
+
+    def place(self) -> tuple[int, ...]:
+        """Where it comes: by bar and instrument, there by ex-date (one without is of the bar's day), the split first.
+
+        Several may take effect at one bar: a gap hides the bars between them, or a day has two.
+        """
+        day, value = self.ex_day or LATEST, (self.numerator, self.denominator, self.amount)
+        return (self.ts, self.instrument, day, self.kind, *value, self.note)
 
 
 @dataclass(frozen=True)
@@ -48,17 +64,30 @@ class StatedAction:
     numerator: int = 0
     denominator: int = 0
     amount: int = 0
+    note: str = ""
+
+    def at(self, ts: int) -> Action:
+        """In effect at the bar that opens at `ts`; its instrument is settled later."""
+        ex_day = self.day.year * 10_000 + self.day.month * 100 + self.day.day
+        note = int.from_bytes(sha256(self.note.encode()).digest()[:8], "little", signed=True) if self.note else 0
+        return Action(ts, -1, self.kind, self.numerator, self.denominator, self.amount, ex_day, note)
+
+    def says(self) -> tuple[object, ...]:
+        """What makes it another action than those of other lines; 2:1 and 4:2 are one."""
+        ratio = Fraction(self.numerator, self.denominator) if self.denominator else Fraction(0)
+        return (self.symbol, self.day, self.kind, ratio, self.amount, self.note)
 
 
 def read_actions_file(path: Path) -> list[StatedAction]:
-    """Rows `symbol,date,kind,value`: date YYYY-MM-DD (ex-date), kind split with n:d or dividend with an
-    amount.
+    """Rows `symbol,date,kind,value[,note]`: date YYYY-MM-DD (ex-date), kind split with n:d or dividend with an amount.
 
-    A first line naming the columns is optional. Raises NotFound, or ImportRefused naming the first bad lines.
+    A first line naming the columns is optional. Two lines are two actions where anything differs, if only the note.
+    Raises NotFound, or ImportRefused naming the first bad lines.
     """
     if not path.is_file():
         raise NotFound(f"no actions file {path}: check the spelling")
     findings, actions = Findings(str(path)), []
+    lines: dict[tuple[object, ...], int] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in reader:
@@ -66,7 +95,14 @@ def read_actions_file(path: Path) -> list[StatedAction]:
             if not any(cells) or (reader.line_num == 1 and cells[0].lower() == "symbol"):
                 continue
             try:
-                actions.append(_stated(reader.line_num, cells))
+                action = _stated(reader.line_num, cells)
+                first = lines.setdefault(action.says(), action.line)
+                if first != action.line:
+                    raise ValueError(
+                        f"says the same as line {first}: leave one out; if there were two alike on that day, tell them "
+                        "apart by a note in a fifth column"
+                    )
+                actions.append(action)
             except ValueError as error:
                 findings.add(reader.line_num, str(error))
     if findings.total:
@@ -76,9 +112,10 @@ def read_actions_file(path: Path) -> list[StatedAction]:
 
 
 def _stated(line: int, cells: list[str]) -> StatedAction:
-    if len(cells) != 4 or not cells[0]:
-        raise ValueError("is not symbol,date,kind,value, such as MSFT,2003-02-18,split,2:1")
-    symbol, day_text, kind, value = cells
+    if len(cells) not in (4, 5) or not cells[0]:
+        raise ValueError("is not symbol,date,kind,value[,note], such as MSFT,2003-02-18,split,2:1")
+    symbol, day_text, kind, value = cells[:4]
+    note = cells[4].lower() if len(cells) == 5 else ""
     try:
         day = datetime.strptime(day_text, "%Y-%m-%d").date()  # noqa: DTZ007 (a date)
     except ValueError:
@@ -87,7 +124,7 @@ def _stated(line: int, cells: list[str]) -> StatedAction:
         new, _, old = value.partition(":")
         if not (new.isdigit() and old.isdigit() and 0 < int(new) < 2**31 and 0 < int(old) < 2**31):
             raise ValueError(f"ratio is {value!r}: write new:old shares, such as 2:1")
-        return StatedAction(line, symbol, day, Kind.SPLIT, int(new), int(old))
+        return StatedAction(line, symbol, day, Kind.SPLIT, int(new), int(old), note=note)
     if kind.lower() == "dividend":
         try:
             amount = parse_px(value)
@@ -95,43 +132,27 @@ def _stated(line: int, cells: list[str]) -> StatedAction:
             raise ValueError(f"amount {error}") from None
         if amount <= 0:
             raise ValueError(f"amount {value} is not positive")
-        return StatedAction(line, symbol, day, Kind.DIVIDEND, amount=amount)
+        return StatedAction(line, symbol, day, Kind.DIVIDEND, amount=amount, note=note)
     raise ValueError(f"kind is {kind!r}: write split or dividend")
 
 
-def combined(ts: int, items: list[StatedAction], path: str) -> list[Action]:
-    """What takes effect at the open of one bar: splits multiplied, dividends added, the split first.
-
-    So a dividend that went ex before a split of the same gap is one of old shares, and is restated per new share.
-    Raises ImportRefused on the same line twice, and where no whole unit per new share comes out.
-    """
-    items = sorted(items, key=lambda item: (item.day, item.kind, item.line))
-    for first, second in pairwise(items):
-        if replace(first, line=second.line) == second:
-            raise ImportRefused(
-                f"{path}:{second.line}: says the same as line {first.line}: leave one out, or write their sum"
-            )
+def combined(actions: Iterable[Action]) -> tuple[Fraction, Fraction]:
+    """What several come to: (new shares per old one, units paid per new share)."""
     shares, amount = Fraction(1), Fraction(0)
-    for item in items:
-        if item.kind == Kind.SPLIT:
-            shares *= Fraction(item.numerator, item.denominator)
-            amount /= Fraction(item.numerator, item.denominator)
+    for action in sorted(actions, key=Action.place):
+        if action.kind == Kind.SPLIT:
+            ratio = Fraction(action.numerator, action.denominator)
+            shares, amount = shares * ratio, amount / ratio
         else:
-            amount += item.amount
-    if amount.denominator != 1:
-        raise ImportRefused(
-            f"{path}:{items[0].line}: the dividends before a split fall into one gap of the bars with it, and come to "
-            "no whole unit per new share: state them per new share, on the split's day"
-        )
-    found = [Action(ts, -1, Kind.SPLIT, shares.numerator, shares.denominator)] if shares != 1 else []
-    return found + ([Action(ts, -1, Kind.DIVIDEND, amount=int(amount))] if amount else [])
+            amount += action.amount
+    return shares, amount
 
 
 def infer_actions(
     rows: Columns, number: int, symbol: str, tz: str, findings_of: Callable[[int], Findings]
-) -> list[tuple[int, Action]]:
-    """(row, action) of one symbol from its rows in time order (open, close, adj_close, stamp = ts_event, span,
-    line).
+) -> list[tuple[int, int, Action]]:
+    """(row before, row, action) of one symbol from its rows in time order (open, close, adj_close, stamp = ts_event,
+    span, line).
 
     With f = adj_close / close and r = f[t-1] / f[t]: r a little below 1 is a dividend, a large change is a
     split by the
@@ -139,7 +160,7 @@ def infer_actions(
     Yahoo) or
     close[t] * (1 / r - 1) (Quandl WIKI), whichever makes more of the symbol's amounts half cents, rounded
     half up to a
-    unit. Contradictions with the raw prices go to `findings`.
+    unit. Contradictions with the raw prices go to the findings of their row.
     """
     known = np.flatnonzero(np.isfinite(rows["adj_close"]) & (rows["adj_close"] > 0))
     if len(known) < 2:
@@ -147,13 +168,12 @@ def infer_actions(
     adj, close = rows["adj_close"][known], rows["close"][known].astype("f8")
     factor = adj / close
     ratio = factor[:-1] / factor[1:]
-    rounding = _rounding(adj) / adj
-    noise = np.maximum(NOISE, 2 * (rounding[:-1] + rounding[1:]))
+    noise = ratio_noise(adj)
     ts_open = rows["stamp"][known] - rows["span"][known]
     day = to_local(ts_open, tz) // DAY
-    actions: list[tuple[int, Action]] = []
+    actions: list[tuple[int, int, Action]] = []
     dividends: list[tuple[int, float, float]] = []
-    paid_at: list[int] = []
+    paid_at: list[tuple[int, int]] = []
     for i in np.flatnonzero(np.abs(ratio - 1) > noise):
         before, after = int(known[i]), int(known[i + 1])
         line, when = int(rows["line"][after]), show_time(int(ts_open[i + 1]), tz)[:10]
@@ -173,17 +193,17 @@ def infer_actions(
             continue
         ts = int(ts_open[i + 1])
         if split is not None:
-            actions.append((after, Action(ts, number, Kind.SPLIT, split.numerator, split.denominator)))
+            actions.append((before, after, Action(ts, number, Kind.SPLIT, split.numerator, split.denominator)))
         if left < 1 - noise[i]:
             # a dividend on the day of a split is per new share: its price base is the old close after the
             # split
             base = float(close[i]) / (float(split) if split else 1.0)
-            paid_at.append(after)
+            paid_at.append((before, after))
             dividends.append((ts, base * (1 - left), float(close[i + 1]) * (1 / left - 1)))
     amounts = _amounts(dividends)
     paid = zip(paid_at, dividends, amounts, strict=True)
     return actions + [
-        (row, Action(ts, number, Kind.DIVIDEND, amount=amount)) for row, (ts, *_), amount in paid if amount > 0
+        (*rows, Action(ts, number, Kind.DIVIDEND, amount=amount)) for rows, (ts, *_), amount in paid if amount > 0
     ]
 
 
@@ -224,10 +244,19 @@ def _split_of(ratio: float, noise: float, close_before: int, open_after: int) ->
     return split, 1.0 if split in exact else left
 
 
+def ratio_noise(adj: np.ndarray) -> np.ndarray:
+    """How far the ratio of the factors of each two neighbours may be off 1 by the rounding of the vendor's."""
+    rounding = _rounding(adj[np.isfinite(adj)]) / adj
+    return np.maximum(NOISE, 2 * (rounding[:-1] + rounding[1:]))
+
+
 def _rounding(adj: np.ndarray) -> float:
-    """Half a unit of the last decimal the adjusted closes are written with; 0 when they have 10 or more."""
+    """Half a unit of the last decimal the adjusted closes are written with; 0 when they have 10 or more.
+
+    A few that happen to be whole are no sign of rounding: they count as cents.
+    """
     sample = adj[:: max(1, len(adj) // 500)]
-    for decimals in range(10):
+    for decimals in range(2 if len(adj) < FEW else 0, 10):
         scaled = sample * 10.0**decimals
         if np.all(np.abs(scaled - np.rint(scaled)) <= 1e-9 * np.maximum(1, scaled)):
             return 0.5 * 10.0**-decimals
@@ -235,10 +264,11 @@ def _rounding(adj: np.ndarray) -> float:
 
 
 def action_columns(actions: Iterable[Action]) -> Columns:
-    """As stored on a tape: in order of (ts_init, instrument, kind); ts_event and ts_init are both `ts`."""
-    ordered = sorted(actions)
+    """As stored on a tape: in the order they take effect; ts_event and ts_init are both `ts`."""
+    ordered = sorted(actions, key=Action.place)
     names = {"ts_init": "ts", "ts_event": "ts"}
-    return {
+    columns = {
         column: np.array([getattr(action, names.get(column, column)) for action in ordered], width)
-        for column, width in ACTION_COLUMNS.items()
+        for column, width in {**ACTION_COLUMNS, **STATED_COLUMNS}.items()
     }
+    return {column: values for column, values in columns.items() if column in ACTION_COLUMNS or values.any()}

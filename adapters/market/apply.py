@@ -1,25 +1,23 @@
 """Tie corporate actions to the bars they take effect before, and drop those that are recorded already."""
 
-from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
 
-from adapters.market.actions import Action, StatedAction, combined, infer_actions
-from adapters.market.findings import Findings
+from adapters.market.actions import StatedAction
+from adapters.market.edges import Sides, neighbours
 from adapters.market.gaps import split_like_gaps
+from adapters.market.inference import infer
 from adapters.market.instruments import Registry
 from adapters.market.load import LoadedFile
 from adapters.market.options import ImportOptions
-from adapters.market.prices import show_px
-from adapters.market.reader import bar_batches, read_actions
+from adapters.market.reader import bar_batches
+from adapters.market.recorded import Named, Placed, new_inferred, new_stated, recorded_actions
 from adapters.market.spool import Spool
 from adapters.market.tape import Manifest
-from adapters.market.zones import DAY, show_time, to_utc
+from adapters.market.zones import DAY, to_utc
 from kernel.codes import Kind
-from kernel.errors import ImportRefused
 
-Named = tuple[str, Action]  # symbol, action whose instrument number is not settled yet (-1)
 _EPOCH = date(1970, 1, 1)
 
 
@@ -29,80 +27,49 @@ def collect_actions(
     spool: Spool,
     files: list[LoadedFile],
     order: np.ndarray,
+    known: np.ndarray,
     names: list[str],
     stated: list[StatedAction],
     options: ImportOptions,
     notes: list[str],
 ) -> list[Named]:
-    """The new actions of this import, in order. Inference trouble becomes findings; a stated contradiction
-    raises.
+    """The new actions of this import, in order; `known` marks the rows of `order` that are stored.
 
-    Raises ImportRefused when an action differs from a recorded one.
+    Inference trouble becomes findings. Raises ImportRefused when a stated action contradicts a recorded one.
     """
+    recorded = recorded_actions(registry, tapes)
+    stored = _stored_beside(registry, tapes, spool, order, names)
+    fresh: list[Named] = []
     if options.actions is not None:
-        found: list[tuple[Named, Findings | None]] = [
-            (named, None) for named in _place(stated, registry, tapes, spool, order, names, options, notes)
-        ]
+        placed = _place(stated, registry, tapes, spool, order, names, options, notes)
+        fresh = new_stated(placed, recorded, str(options.actions))
     elif options.infer_actions:
-        found = [*_infer(spool, files, names, options.tz)]
-    else:
-        found = []
-    recorded = _recorded(registry, tapes)
-    notes += _unexplained(
-        registry, tapes, spool, order, names, [*(named for named, _ in found), *_splits(recorded)], options
-    )
-    fresh: dict[tuple[str, int, int], Named] = {}
-    for (symbol, action), findings in found:
-        key = (symbol, action.ts, action.kind)
-        stored = recorded.get(key) or (fresh[key][1] if key in fresh else None)
-        if stored is None:
-            fresh[key] = (symbol, action)
-        elif not _same(stored, action, findings is not None):
-            when = show_time(action.ts, options.tz)[:10]
-            text = f"{_said(action)} of {symbol} on {when} differs from the recorded {_said(stored)}"
-            if findings is None:
-                raise ImportRefused(f"{options.actions}: {text}: recorded actions never change; correct the file")
-            findings.add(0, f"{text}: give an actions file, or --no-infer-actions")
-    return [fresh[key] for key in sorted(fresh)]
+        found, untold = infer(spool, files, order, known, names, stored, options.tz)
+        notes += untold
+        fresh = new_inferred(found, recorded, options.tz)
+    all_known = [*fresh, *((symbol, action) for symbol, actions in recorded.items() for action in actions)]
+    explained = {(symbol, action.ts) for symbol, action in all_known if action.kind == Kind.SPLIT}
+    notes += split_like_gaps(spool, order, known, names, stored, explained, options.tz)
+    return sorted(fresh, key=lambda named: (named[0], named[1].place()))
 
 
-def _splits(recorded: dict[tuple[str, int, int], Action]) -> list[Named]:
-    return [(symbol, action) for (symbol, _, _), action in recorded.items()]
-
-
-def _unexplained(
-    registry: Registry,
-    tapes: list[Manifest],
-    spool: Spool,
-    order: np.ndarray,
-    names: list[str],
-    actions: list[Named],
-    options: ImportOptions,
-) -> list[str]:
-    explained = {(symbol, action.ts) for symbol, action in actions if action.kind == Kind.SPLIT}
-    return split_like_gaps(registry, tapes, spool, order, names, explained, options.tz)
-
-
-def _infer(spool: Spool, files: list[LoadedFile], names: list[str], tz: str) -> Iterator[tuple[Named, Findings]]:
-    """From the adjusted closes of all files as one history: an action may fall between two of them."""
-    usable = [file for file in files if not file.findings.total and file.start < file.stop]
-    places = np.concatenate([np.arange(file.start, file.stop) for file in usable]) if usable else np.zeros(0, "i8")
-    if not len(places) or not np.any(np.isfinite(spool.column("adj_close")[places])):
-        return
-    starts = np.array([file.start for file in usable])
-    codes, stamps = spool.column("code")[places], spool.column("stamp")[places]
-    ordered = np.lexsort((places, stamps, codes))
-    codes, stamps, places = codes[ordered], stamps[ordered], places[ordered]
-    for rows in np.split(np.arange(len(places)), np.flatnonzero(np.diff(codes)) + 1):
-        kept = places[rows[np.append(True, np.diff(stamps[rows]) != 0)]]  # a bar that two files have counts once
-        columns = {name: spool.column(name)[kept] for name in ("open", "close", "adj_close", "stamp", "span", "line")}
-        symbol = names[int(codes[rows[0]])]
-
-        def findings_of(row: int, kept: np.ndarray = kept) -> Findings:
-            return usable[int(np.searchsorted(starts, kept[row], "right")) - 1].findings
-
-        for row, action in infer_actions(columns, -1, symbol, tz, findings_of):
-            yield (symbol, action), findings_of(row)
+def _stored_beside(
+    registry: Registry, tapes: list[Manifest], spool: Spool, order: np.ndarray, names: list[str]
+) -> dict[str, Sides]:
+    """By symbol: the stored bars before its first row and after its last one."""
+    if not len(order) or not tapes:
+        return {}
+    codes, stamps = spool.column("code")[order], spool.column("stamp")[order]
+    opened = stamps - spool.column("span")[order]
+    first, last = np.full(len(names), -1), np.full(len(names), -1)
+    last[codes] = np.arange(len(order))  # the last write to a slot stays
+    first[codes[::-1]] = np.arange(len(order))[::-1]
+    ends: dict[int, tuple[int, int]] = {}
+    for code in np.flatnonzero(first >= 0).tolist():
+        instrument = registry.find(names[code])
+        if instrument is not None:
+            ends[instrument.number] = (int(opened[first[code]]), int(stamps[last[code]]))
+    return {registry[number].symbol: sides for number, sides in neighbours(tapes, ends).items()}
 
 
 def _place(
@@ -114,10 +81,10 @@ def _place(
     names: list[str],
     options: ImportOptions,
     notes: list[str],
-) -> list[Named]:
+) -> list[Placed]:
     """Each stated action at the open of the symbol's first bar on or after its ex-date; others are noted
     and left out."""
-    landed: dict[tuple[str, int], list[StatedAction]] = {}
+    placed: list[Placed] = []
     opens: dict[str, np.ndarray] = {}
     for item in stated:
         known = registry.find(item.symbol)
@@ -134,12 +101,8 @@ def _place(
             )
             notes.append(f"{options.actions}:{item.line}: {item.symbol} {item.day} left out: {why}")
             continue
-        landed.setdefault((item.symbol, int(times[at])), []).append(item)
-    return [
-        (symbol, action)
-        for (symbol, ts), items in landed.items()
-        for action in combined(ts, items, str(options.actions))
-    ]
+        placed.append(Placed(item.line, item.symbol, item.at(int(times[at])), item.note))
+    return placed
 
 
 def _opens(
@@ -155,29 +118,3 @@ def _opens(
             for batch in bar_batches(tape.path, {number}):
                 parts.append(batch["ts_init"] - batch.get("lag", 0) - batch["span"])  # noqa: PERF401
     return np.unique(np.concatenate(parts))
-
-
-def _recorded(registry: Registry, tapes: list[Manifest]) -> dict[tuple[str, int, int], Action]:
-    recorded = {}
-    for tape in tapes:
-        if tape.actions:
-            columns = read_actions(tape.path)
-            for row in zip(*(columns[name].tolist() for name in columns), strict=True):
-                _, ts, number, kind, numerator, denominator, amount = row
-                symbol = registry[number].symbol
-                recorded[symbol, ts, kind] = Action(ts, number, kind, numerator, denominator, amount)
-    return recorded
-
-
-def _same(stored: Action, new: Action, inferred: bool) -> bool:
-    """Equal; an inferred dividend may differ by the rounding of the vendor's next edition of its factors."""
-    if stored.kind == Kind.SPLIT:
-        return stored.numerator * new.denominator == new.numerator * stored.denominator
-    slack = max(2, stored.amount // 100) if inferred else 0
-    return abs(stored.amount - new.amount) <= slack
-
-
-def _said(action: Action) -> str:
-    if action.kind == Kind.SPLIT:
-        return f"split {action.numerator}:{action.denominator}"
-    return f"dividend {show_px(action.amount)}"

@@ -78,6 +78,15 @@ def by_symbol(codes: np.ndarray, times: np.ndarray | None = None) -> np.ndarray 
     return np.argsort(small, kind="stable")
 
 
+def stretches(codes: np.ndarray) -> list[np.ndarray]:
+    """The places of each symbol, in the order they have."""
+    if not len(codes):
+        return []
+    order = by_symbol(codes)
+    places = np.arange(len(codes)) if order is None else order
+    return np.split(places, np.flatnonzero(np.diff(codes[places])) + 1)
+
+
 def check_order(
     findings: Findings,
     codes: np.ndarray,

@@ -1,14 +1,18 @@
 """The merge of market tapes as kernel inputs: bars and corporate actions by (ts_init, instrument, tape), slices marked.
 
+Actions of one bar and instrument come by ex-date, a split before the dividends of its day.
+
 Rows are written straight into the engine's input table. Memory stays flat: one batch of columns a tape.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from adapters.market.actions import LATEST
 from adapters.market.reader import bar_batches, read_actions
 from adapters.market.tape import Columns
 from kernel.codes import Flag, Kind
@@ -53,19 +57,23 @@ class MarketFeed:
         self.bars = 0
 
     def _read_actions(self, tapes: list[Path]) -> np.ndarray:
-        """Rows (ts_init, instrument, kind, ts_event, a, b), each once, in order."""
-        s, rows = self._selection, set()
+        """Rows (ts_init, instrument, kind, ts_event, a, b) in order; what several tapes have counts once."""
+        s, rows = self._selection, Counter[tuple[int, ...]]()
         first_ts = s.first_ts if s.actions_from is None else s.actions_from
         for tape in tapes:
+            here = Counter[tuple[int, ...]]()
             columns = read_actions(tape)
             for k in range(len(columns["ts_init"])):
-                ts, instrument = int(columns["ts_init"][k]), int(columns["instrument"][k])
+                action = {name: int(values[k]) for name, values in columns.items()}
+                ts, instrument, kind = (action[name] for name in ("ts_init", "instrument", "kind"))
                 wanted = s.instruments is None or instrument in s.instruments
                 if wanted and (first_ts is None or ts >= first_ts) and (s.last_ts is None or ts <= s.last_ts):
-                    kind = int(columns["kind"][k])
-                    a = int(columns["numerator" if kind == Kind.SPLIT else "amount"][k])
-                    rows.add((ts, instrument, kind, int(columns["ts_event"][k]), a, int(columns["denominator"][k])))
-        return np.array(sorted(rows), np.int64).reshape(-1, 6)
+                    day = action.get("ex_day") or LATEST
+                    a, b = action["numerator" if kind == Kind.SPLIT else "amount"], action["denominator"]
+                    here[ts, instrument, day, kind, action["ts_event"], a, b, action.get("note", 0)] += 1
+            rows |= here
+        found = np.array(sorted(rows.elements()), np.int64).reshape(-1, 8)
+        return found[:, [0, 1, 3, 4, 5, 6]]
 
     def _merged(self, tapes: list[Path]) -> Iterator[Columns]:
         s = self._selection

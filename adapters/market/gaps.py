@@ -1,15 +1,14 @@
 """Overnight gaps that look like a split nobody stated: said as a note, since a price may really have halved."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from adapters.market.instruments import Registry
+from adapters.market.check import stretches
+from adapters.market.edges import BEFORE, Sides
 from adapters.market.prices import show_px
-from adapters.market.reader import bar_batches
 from adapters.market.spool import Spool
-from adapters.market.tape import Manifest
 from adapters.market.zones import DAY, show_time, to_local
 
 RATIOS = [Fraction(n, d) for n, d in ((3, 2), (2, 1), (5, 2), (3, 1), (4, 1), (5, 1), (8, 1), (10, 1), (20, 1))]
@@ -19,33 +18,31 @@ SHOWN = 5
 
 
 def split_like_gaps(
-    registry: Registry,
-    tapes: Sequence[Manifest],
     spool: Spool,
     order: np.ndarray,
+    known: np.ndarray,
     names: Sequence[str],
+    stored: Mapping[str, Sides],
     explained: set[tuple[str, int]],
     tz: str,
 ) -> list[str]:
     """Notes on the gaps of this import's symbols, the one to the bars stored before included.
 
-    `order` are the rows to be stored, in time order; `explained` are the (symbol, open time) of known splits.
+    `order` are its rows in time order, `known` marks those that are stored, `stored` has the bars beside them;
+    `explained` are the (symbol, open time) of known splits.
     """
     notes = []
     codes = spool.column("code")[order]
-    by_code = np.argsort(codes, kind="stable")
-    for rows in np.split(by_code, np.flatnonzero(np.diff(codes[by_code])) + 1):
-        if not len(rows):
-            continue
-        places, symbol = order[rows], names[int(codes[rows[0]])]
+    for rows in stretches(codes):
+        places, symbol, old = order[rows], names[int(codes[rows[0]])], known[rows]
         opened = spool.column("stamp")[places] - spool.column("span")[places]
         opens, closes = spool.column("open")[places], spool.column("close")[places]
-        before = _stored_before(registry, tapes, symbol, int(opened[0]))
+        before = stored.get(symbol, (None, None))[BEFORE]
         if before is not None:
-            opened = np.concatenate([[before[0]], opened])
-            opens, closes = np.concatenate([[0], opens]), np.concatenate([[before[1]], closes])
+            opened, old = np.append(before.opened, opened), np.append(True, old)
+            opens, closes = np.append(before.open, opens), np.append(before.close, closes)
         for at, ratio in _gaps(opened, opens, closes, tz):
-            if (symbol, int(opened[at])) not in explained:
+            if not old[at] and (symbol, int(opened[at])) not in explained:
                 day, px, last = show_time(int(opened[at]), tz)[:10], show_px(int(opens[at])), int(closes[at - 1])
                 notes.append(
                     f"{symbol} opens at {px} on {day} after a close of {show_px(last)}: if that was a split "
@@ -65,19 +62,3 @@ def _gaps(opened: np.ndarray, opens: np.ndarray, closes: np.ndarray, tz: str) ->
         near = min(RATIOS, key=lambda r: abs(ratio[i] / float(r) - 1))
         if days[0] != days[1] and abs(ratio[i] / float(near) - 1) <= NEAR:
             yield i + 1, near
-
-
-def _stored_before(registry: Registry, tapes: Sequence[Manifest], symbol: str, ts: int) -> tuple[int, int] | None:
-    """(open time, close) of a symbol's last bar on a tape that ends before `ts`, the latest of them."""
-    known = registry.find(symbol)
-    found: tuple[int, int] | None = None
-    for tape in tapes:
-        for row in tape.instruments:
-            if known is None or row.number != known.number or not row.bars or row.last_ts > ts:
-                continue
-            wanted = ("ts_init", "span", "close", "lag")
-            for batch in bar_batches(tape.path, {row.number}, row.last_ts, row.last_ts, columns=wanted):
-                opened = int((batch["ts_init"] - batch.get("lag", 0) - batch["span"])[-1])
-                if found is None or opened > found[0]:
-                    found = opened, int(batch["close"][-1])
-    return found

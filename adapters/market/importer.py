@@ -10,6 +10,7 @@ import numpy as np
 from adapters.files import import_lock, make_folder, sha256_file
 from adapters.market.actions import Action, StatedAction, action_columns, read_actions_file
 from adapters.market.apply import collect_actions
+from adapters.market.edges import edges_of
 from adapters.market.findings import Finding
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.load import LoadedFile, Progress, Symbols, load_file
@@ -21,6 +22,10 @@ from adapters.market.tape import Manifest, list_tapes, tapes_folder
 from adapters.market.writer import ROW_GROUP, MarketWriter, free_name
 from kernel.errors import ImportRefused
 
+_OFF_TICK = (
+    "{}: prices are off the tick: where they are right, name a smaller one with --tick, or let --tick auto find it "
+    "(0.0001 is the least); where the vendor added digits, --round-to-tick rounds half up and says how far"
+)
 _BAR_PRICES = ("open", "high", "low", "close", "volume", "open_interest")
 
 
@@ -157,6 +162,7 @@ class _Import:
                 spool,
                 self.loaded,
                 chosen.order,
+                known,
                 self.symbols.names,
                 self.stated,
                 options,
@@ -166,6 +172,7 @@ class _Import:
                 break
             notes.clear()
         notes += [note for file in self.loaded if not file.findings.total for note in file.notes]
+        notes += [_OFF_TICK.format(file.path) for file in self.loaded if _is_off_tick(file)]
         order = chosen.order[~known]
         skipped = np.concatenate([chosen.duplicates, chosen.order[known]])
         reports = [self._file_report(file, order, skipped) for file in self.loaded]
@@ -191,7 +198,8 @@ class _Import:
         report.instruments = sorted(self.registry.add(wanted), key=lambda i: i.number)
         self.registry.save()
         number = {i.symbol: i.number for i in report.instruments}
-        report.actions = sorted(replace(action, instrument=number[symbol]) for symbol, action in actions)
+        numbered = [replace(action, instrument=number[symbol]) for symbol, action in actions]
+        report.actions = sorted(numbered, key=Action.place)
         report.splits = sum(action.numerator > 0 for action in report.actions)
         report.dividends = len(report.actions) - report.splits
         used = [file for file in self.loaded if not file.findings.total]
@@ -214,7 +222,13 @@ class _Import:
                 piece = {column: values[rows] for column, values in columns.items()}
                 piece["ts_init"], piece["instrument"] = piece.pop("stamp"), numbers[piece.pop("code")]
                 tape.add(piece)
-            return tape.finish(action_columns(report.actions), sources, self.options.described())
+            edges = {name: self.spool.column(name)[order] for name in ("stamp", "adj_close", "code")}
+            edges["ts_event"], edges["instrument"] = edges.pop("stamp"), numbers[edges.pop("code")]
+            return tape.finish(action_columns(report.actions), sources, self.options.described(), edges_of(edges))
+
+
+def _is_off_tick(file: LoadedFile) -> bool:
+    return any("is off the tick" in finding.message for finding in file.findings.shown)
 
 
 def _unreadable(path: Path, start: int, message: str) -> LoadedFile:

@@ -11,7 +11,7 @@ from adapters.market.check import PRICES, by_symbol, check_order, check_rows, no
 from adapters.market.findings import Findings
 from adapters.market.instruments import Registry
 from adapters.market.options import ImportOptions
-from adapters.market.prices import MISSING, Problems, px_column, qty_column
+from adapters.market.prices import MISSING, Problems, Rounding, px_column, qty_column
 from adapters.market.source import RawBatch, Source, stem, time_column
 from adapters.market.spans import check_daily, spans_of_rows
 from adapters.market.spool import Spool
@@ -80,6 +80,7 @@ def load_file(
     stamps = Stamps(str(path), options.date_format, source.time_texts)
     start, rows, empty, unread = spool.rows, 0, 0, 0
     notes: list[str] = []
+    rounding = Rounding() if options.round_to_tick else None
     for batch in source.batches(findings):
         rows += len(batch.lines)
         if options.skip_empty:
@@ -87,13 +88,15 @@ def load_file(
             empty += len(batch.lines) - len(kept.lines)
             batch = kept  # noqa: PLW2901
         if len(batch.lines):
-            columns = _convert(batch, options, symbols, stamps, findings, stem(path))
+            columns = _convert(batch, options, symbols, stamps, findings, stem(path), rounding)
             unread += int(np.sum(columns.pop("bad")))
             if not findings.total:
                 symbols.note_prices(columns)
             spool.append(columns)
         if progress is not None:
             progress(rows, max(rows, source.rows_total) if source.rows_total is not None else None, path.name)
+    if rounding is not None and rounding.rows:
+        notes.append(rounding.note(str(path)))
     if rows == 0 and not findings.total:
         findings.add(0, "holds no bars: there is nothing below its header")
     if not unread and spool.rows > start:  # with unreadable times the rest would only repeat the trouble
@@ -110,6 +113,7 @@ def _convert(
     stamps: Stamps,
     findings: Findings,
     file_stem: str,
+    rounding: Rounding | None,
 ) -> Columns:
     lines, given = batch.lines, batch.columns
     bad = np.zeros(len(lines), bool)
@@ -119,9 +123,14 @@ def _convert(
     note_problems(findings, lines, "time", problems, bad)
     ticks = {symbols.ticks[code] for code in np.unique(rows["code"])}
     tick = ticks.pop() if len(ticks) == 1 else np.array(symbols.ticks, "i8")[rows["code"]]
+    moved = np.zeros(len(lines), bool)
     for name in PRICES:
         rows[name], problems = px_column(given[name], tick)
+        if rounding is not None:
+            rows[name], problems = rounding.column(given[name], tick, rows[name], problems, moved)
         note_problems(findings, lines, name, problems, bad)
+    if rounding is not None:
+        rounding.rows += int(np.sum(moved))
     for name in ("volume", "open_interest"):
         rows[name], problems = np.zeros(len(lines), "i8"), {}
         if name in given:

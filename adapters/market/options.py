@@ -37,6 +37,7 @@ class ImportOptions:
     actions: Path | None = None  # CSV of splits and dividends; switches inference off
     infer_actions: bool = True  # from an adjusted-close column
     sort: bool = False  # rows may come in any order of time
+    round_to_tick: bool = False  # prices off the tick to the nearest, half up; else they are refused
     skip_empty: bool = False  # leave out rows whose four prices are all missing (minutes without a trade)
 
     def check(self) -> None:
@@ -90,7 +91,8 @@ class ImportOptions:
 
     def described(self) -> dict[str, Any]:
         """For the manifest: everything that shaped the bars, and no path."""
-        return {
+        rounded = {"round_to_tick": True} if self.round_to_tick else {}
+        return rounded | {
             "columns": dict(self.columns),
             "symbol": self.symbol,
             "tz": self.tz,

@@ -2,7 +2,7 @@
 away."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,48 @@ def parse_px(text: str) -> int:
     if units != units.to_integral_value():
         raise ValueError(f"{plain} is off the tick: prices hold {DECIMALS} decimals")
     return int(units)
+
+
+def round_px(text: str, tick: int) -> tuple[int, Decimal]:
+    """One decimal text as the nearest multiple of `tick`, half up, and how far off it was; both in units.
+
+    Raises ValueError with the reason.
+    """
+    plain, value = _number_in(text, _GROUPED_PX, "price")
+    if abs(value) * SCALE >= PX_MAX:
+        raise ValueError(f"is {plain}, beyond the largest price {show_px(PX_MAX)}")
+    exact = value * SCALE
+    units = int((exact / tick).to_integral_value(ROUND_HALF_UP)) * tick
+    return units, abs(exact - units)
+
+
+class Rounding:
+    """Prices of one file put on the tick, row by row where they are off it; `rows` and `largest` say how it went."""
+
+    def __init__(self) -> None:
+        self.rows, self.largest = 0, Decimal(0)  # units
+
+    def column(
+        self, column: "pa.Array", tick: np.ndarray | int, units: np.ndarray, problems: Problems, moved: np.ndarray
+    ) -> tuple[np.ndarray, Problems]:
+        """`px_column` of the same column gone over again; rows that were rounded are marked in `moved`."""
+        off = np.union1d(np.flatnonzero(units % tick), np.array(sorted(problems), "i8"))
+        units, left = np.array(units), {}
+        for row in off.tolist():
+            value = column[row].as_py()
+            try:
+                step = int(tick[row]) if isinstance(tick, np.ndarray) else tick
+                units[row], distance = round_px("" if value is None else str(value), step)
+            except ValueError as error:
+                left[row] = str(error)
+                continue
+            moved[row] |= distance > 0
+            self.largest = max(self.largest, distance)
+        return units, left
+
+    def note(self, path: str) -> str:
+        by = f"{self.largest / SCALE:f}".rstrip("0")
+        return f"{path}: the prices of {self.rows:,} rows were rounded to the tick, by {by} at most"
 
 
 def parse_qty(text: str) -> int:

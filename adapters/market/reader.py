@@ -6,7 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from adapters.market.tape import ACTION_COLUMNS, ACTIONS, BAR_COLUMNS, BARS, Columns
+from adapters.market.tape import (
+    ACTION_COLUMNS,
+    ACTIONS,
+    AGAIN,
+    BAR_COLUMNS,
+    BARS,
+    STATED_COLUMNS,
+    Columns,
+    footer_digest,
+    open_tape,
+)
 from kernel.errors import TapeCorrupt
 
 BATCH_ROWS = 65_536
@@ -32,6 +42,7 @@ def bar_batches(
     import pyarrow.parquet as pq
 
     file_path = Path(path) / BARS
+    check_footer(file_path)
     try:
         with pq.ParquetFile(
             file_path, memory_map=False, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
@@ -46,10 +57,19 @@ def bar_batches(
                 rows = _select(rows, instruments, first_ts, last_ts)
                 if len(rows["ts_init"]):
                     yield {name: rows[name] for name in wanted}
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise TapeCorrupt(
-            f"{file_path} cannot be read ({error}): run `onetape verify`, then import it again"
-        ) from error
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise TapeCorrupt(f"{file_path} cannot be read ({error}): {AGAIN}") from error
+
+
+def check_footer(path: Path) -> None:
+    """Raise TapeCorrupt where a file of a tape ends otherwise than it was written: a damaged footer leads Arrow astray,
+    to wrong rows or to the end of the process. Tapes of before state no digest of it."""
+    stated = open_tape(path.parent).files.get(path.name, {}).get("footer")
+    try:
+        if stated is not None and footer_digest(path) != stated:
+            raise TapeCorrupt(f"{path} is not what was imported: {AGAIN}")
+    except OSError as error:
+        raise TapeCorrupt(f"{path} cannot be read ({error.strerror}): {AGAIN}") from None
 
 
 def _read_ahead(path: Path) -> None:
@@ -60,10 +80,10 @@ def _read_ahead(path: Path) -> None:
 
 
 def read_actions(path: Path) -> Columns:
-    """All corporate actions of the tape folder `path` as in tape.ACTION_COLUMNS, in order of (ts_init,
-    instrument, kind).
+    """All corporate actions of the tape folder `path` as in tape.ACTION_COLUMNS, in the order they take effect.
 
-    The arrays are empty when the tape has none. Raises TapeCorrupt.
+    Those of tape.STATED_COLUMNS come with them where the tape has them. The arrays are empty when it has no actions.
+    Raises TapeCorrupt.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -71,13 +91,13 @@ def read_actions(path: Path) -> Columns:
     file_path = Path(path) / ACTIONS
     if not file_path.exists():
         return {name: np.zeros(0, width) for name, width in ACTION_COLUMNS.items()}
+    check_footer(file_path)
     try:
         table = pq.read_table(file_path, use_threads=False, page_checksum_verification=True)
-        return {name: table.column(name).to_numpy().astype(width) for name, width in ACTION_COLUMNS.items()}
+        widths = {**ACTION_COLUMNS, **{n: w for n, w in STATED_COLUMNS.items() if n in table.column_names}}
+        return {name: table.column(name).to_numpy().astype(width) for name, width in widths.items()}
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise TapeCorrupt(
-            f"{file_path} cannot be read ({error}): run `onetape verify`, then import it again"
-        ) from error
+        raise TapeCorrupt(f"{file_path} cannot be read ({error}): {AGAIN}") from error
 
 
 def _row_groups(file, instruments: set[int] | None, first_ts: int | None, last_ts: int | None) -> list[int]:  # type: ignore[no-untyped-def]

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 4 << 20  # of CSV text parsed at once
 BATCH_ROWS = 65_536
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt")
+# times of day as numbers: 0915 and 091500, and 915 and 91500 where a spreadsheet took the zero
+_BARE_CLOCKS = (
+    (r"^(\d)(\d\d)$", r"0\1:\2"),
+    (r"^(\d\d)(\d\d)$", r"\1:\2"),
+    (r"^(\d)(\d\d)(\d\d)$", r"0\1:\2:\3"),
+    (r"^(\d\d)(\d\d)(\d\d)$", r"\1:\2:\3"),
+)
 ENDINGS = (*CSV_ENDINGS, ".parquet", ".pq")
 
 
@@ -155,7 +162,10 @@ def time_column(columns: "dict[str, pa.Array]") -> "pa.Array":
         date, time = columns["date"].cast(pa.string()), columns["time"].cast(pa.string())
         if pa.types.is_time(columns["time"].type):
             time = pc.replace_substring_regex(time, r"\.0+$", "")
-        return pc.binary_join_element_wise(pc.utf8_trim_whitespace(date), pc.utf8_trim_whitespace(time), " ")
+        time = pc.utf8_trim_whitespace(time)
+        for digits, clock in _BARE_CLOCKS:
+            time = pc.replace_substring_regex(time, digits, clock)
+        return pc.binary_join_element_wise(pc.utf8_trim_whitespace(date), time, " ")
     return next(columns[field] for field in ("datetime", "date", "time") if field in columns)
 
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 DATE, NAIVE, INSTANT = "date", "naive", "instant"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 (wall time)
 _LAST = 280 * 365 * DAY  # ns from 1970, either way
-_CLOCK = r"(?P<clock>[ T]?\d{1,2}:\d\d(:\d\d)?)?"
+_CLOCK = r"(?P<clock>[ T]?\d{1,2}:\d\d(:\d\d)?|[ T;]\d{4}(\d\d)?)?"  # 9:15, and 0915 behind a mark
 _DAY_MONTH = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2\d{4}\b")
 # pattern of the first value -> (strptime format of the day part, rest)
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\d{4}-\d\d-\d\d" + _CLOCK), "%Y-%m-%d"),
     (re.compile(r"\d{4}/\d\d?/\d\d?" + _CLOCK), "%Y/%m/%d"),
     (re.compile(r"\d{8}" + _CLOCK), "%Y%m%d"),
     (re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{4}" + _CLOCK), "%d-%b-%Y"),
@@ -143,7 +144,9 @@ class Stamps:
 def _clock_format(clock: str) -> str:
     if not clock:
         return ""
-    lead = clock[0] if clock[0] in " T" else ""
+    lead = clock[0] if clock[0] in " T;" else ""
+    if ":" not in clock:
+        return lead + ("%H%M%S" if len(clock) > 5 else "%H%M")
     return lead + ("%H:%M:%S" if clock.count(":") == 2 else "%H:%M")
 
 

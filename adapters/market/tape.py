@@ -7,6 +7,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,7 +19,7 @@ from adapters.files import canonical_json
 from kernel.errors import NotFound, TapeCorrupt
 
 FORMAT = 1
-BARS, ACTIONS, MANIFEST = "bars.parquet", "actions.parquet", "manifest.json"
+BARS, ACTIONS, EDGES, MANIFEST = "bars.parquet", "actions.parquet", "edges.parquet", "manifest.json"
 
 # column -> width, in file order; the last two are optional
 BAR_COLUMNS: dict[str, str] = {
@@ -42,6 +43,13 @@ ACTION_COLUMNS: dict[str, str] = {
     "denominator": "<i8",  # for so many old ones
     "amount": "<i8",  # units per share
 }
+# of stated actions; both are there only when some value is not zero
+STATED_COLUMNS: dict[str, str] = {
+    "ex_day": "<i8",  # YYYYMMDD as stated; 0: not known, such as of an inferred one
+    "note": "<i8",  # the first 8 bytes of the SHA-256 of what tells it from others of its day; 0: nothing does
+}
+# adjusted closes of each symbol's first and last bar, where the file had any: no content, a help for the next import
+EDGE_COLUMNS: dict[str, str] = {"instrument": "<i4", "ts_event": "<i8", "adj_close": "<f8"}
 Columns = dict[str, np.ndarray]
 
 
@@ -109,6 +117,16 @@ class ContentDigest:
         body = {key: [self._rows[key], digest.hexdigest()] for key, digest in self._hashes.items()}
         whole = {"symbols": self._symbols, "columns": body}
         return hashlib.sha256(canonical_json(whole)).hexdigest()
+
+
+def footer_digest(path: Path) -> str:
+    """SHA-256 of the footer of a Parquet file, which says where everything is and carries no checksum of its own."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 8))
+        length = int.from_bytes(file.read(4), "little") + 8
+        file.seek(max(0, size - length))
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def tapes_folder(home: Path) -> Path:

@@ -11,6 +11,7 @@ from adapters.market.tape import (
     BAR_COLUMNS,
     BARS,
     MANIFEST,
+    STATED_COLUMNS,
     BarCount,
     ContentDigest,
     Manifest,
@@ -49,7 +50,7 @@ def _verify_content(manifest: Manifest) -> None:
             raise TapeCorrupt(f"{manifest.path / BARS} is not in order of (ts_init, instrument): {AGAIN}")
         digest.add("bars", BAR_COLUMNS, batch)
     actions = read_actions(manifest.path)
-    digest.add("actions", ACTION_COLUMNS, actions)
+    digest.add("actions", {**ACTION_COLUMNS, **STATED_COLUMNS}, actions)
     if digest.hexdigest() != manifest.content_digest:
         raise TapeCorrupt(f"{manifest.path}: the content digest is not the manifest's: {AGAIN}")
     symbols = {i.number: i.symbol for i in manifest.instruments}

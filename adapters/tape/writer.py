@@ -27,7 +27,7 @@ from kernel.errors import TapeCorrupt, TapeLocked, TapePoisoned
 SEGMENT_BYTES = 64 * 2**20
 SMALLEST_BYTES = 2**20  # of a segment on a disk that is nearly full
 LOCK, BALLAST, QUARANTINE = "writer.lock", "ballast", "quarantine"
-REMAINS = (SEALED, QUARANTINE, BALLAST, "sources.json")  # what a folder has only once it has a watermark
+REMAINS = (QUARANTINE, BALLAST, "sources.json")  # what a folder has only once it has a watermark
 
 
 class TapeWriter:
@@ -87,7 +87,7 @@ class TapeWriter:
 
         The watermark is durable before anything else is made, so a crash leaves no other file without it.
         """
-        if (self.folder / NAME).exists() or segment_paths(self.folder):
+        if (self.folder / NAME).exists() or (self.folder / SEALED).exists() or segment_paths(self.folder):
             return False
         for name in REMAINS:
             if (self.folder / name).exists():
@@ -111,7 +111,7 @@ class TapeWriter:
         if found.torn:
             self._quarantine(path, found)
         self._file = self._disk.open(path)
-        self._disk.sync_folder(self.folder)  # a writer that was killed may have made it, and not come to that
+        self._disk.sync_folder(self.folder)  # the quarantine's name, and this one's if its maker was killed before
         if found.cut and found.offset < self._segment_bytes:
             self._disk.reserve(self._file, self._segment_bytes)
             self._disk.sync(self._file)
@@ -126,10 +126,12 @@ class TapeWriter:
             self._marked.sync()  # nobody goes on in this one, also when this writer ends before its first frame
 
     def _quarantine(self, path: Path, found: Found) -> None:
-        """Keep the bytes of a torn write, whose name says where they stood; the same again after a crash in between."""
+        """Keep the bytes of a torn write, whose name says where they stood; the same again after a crash in between.
+
+        The caller syncs the tape's folder before it cuts them off.
+        """
         aside = self.folder / QUARANTINE
         self._disk.make_folder(aside)
-        self._disk.sync_folder(self.folder)
         with path.open("rb") as file:
             file.seek(found.offset)
             torn = file.read(found.torn)

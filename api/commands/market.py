@@ -53,6 +53,7 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
     switches = {
         "sort": options.sort,
         "skip_empty": options.skip_empty,
+        "round_to_tick": options.round_to_tick,
         "infer_actions": not options.no_infer_actions,
     }
     return replace(base, columns=columns, **switches, **given)

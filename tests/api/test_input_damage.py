@@ -29,7 +29,7 @@ def bars(home):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9, 0.999])  # the last is in the footer
 def test_a_flipped_bit_ends_every_command_that_trades(home, call, good, bars, where):
     run = good(home, "backtest", *TWO)["run_id"]
     runs = len(good(home, "runs"))

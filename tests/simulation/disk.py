@@ -2,8 +2,8 @@
 
 What a crash may leave follows ext4: `sync` makes the earlier writes and the length of one file durable, not its name;
 `sync_folder` makes the names in one folder durable, in the order in which they were given; anything else may be there
-or not, writes in any order and by sectors of 512 bytes, names in order. What moves to another folder is there under
-both names until both folders are synced, or under none where the old one is synced first.
+or not, writes in any order and by sectors of 512 bytes, names in order within a folder. What moves to another folder is
+there under both names until both folders are synced, or under none where the old one is synced first.
 """
 
 import os
@@ -233,14 +233,29 @@ class Platter:
     def after_crash(self, mode: Mode, seed: int = 0) -> Files:
         """The files that are left."""
         rng = random.Random(seed)
-        kept = {Mode.LOSE: 0, Mode.ENTRIES: 0, Mode.REORDER: rng.randint(0, len(self._waiting))}
-        names = renamed(self._names, self._waiting[: kept.get(mode, len(self._waiting))])
+        names = renamed(self._names, self._names_kept(mode, rng))
         reached = {name for name, number in names.items() if number == FOLDER} | {""}
         found: Files = {}
         for name in sorted(names):
             if folder_of(name) in reached:
                 found[name] = None if names[name] == FOLDER else self._left(self._contents[names[name]], mode, rng)
         return found
+
+    def _names_kept(self, mode: Mode, rng: random.Random) -> list[Op]:
+        """Of the changes of names that wait: none, all, or the first in each folder; what moves is never nowhere."""
+        if mode is not Mode.REORDER:
+            return [] if mode in (Mode.LOSE, Mode.ENTRIES) else self._waiting
+        places = dict.fromkeys(folder_of(op.path) for op in self._waiting)
+        left = {place: rng.randint(0, len(self._waiting)) for place in places}
+        kept: list[Op] = []
+        lost: set[str] = set()  # names that are not given up, since the new ones are not there
+        for op in self._waiting:
+            left[folder_of(op.path)] -= 1
+            if left[folder_of(op.path)] >= 0 and op.path not in lost:
+                kept.append(op)
+            elif op.what == "link":
+                lost.add(op.to)
+        return kept
 
     def _left(self, content: Content, mode: Mode, rng: random.Random) -> bytes:
         if mode is Mode.LOSE or not content.waiting:

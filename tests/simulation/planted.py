@@ -18,7 +18,7 @@ TAPE, SIMULATION = "tests/adapters/tape/", "tests/simulation/test_crash.py"
 FLIPS, DAMAGE, READERS = f"{TAPE}test_flips.py", f"{TAPE}test_damage.py", f"{TAPE}test_readers.py"
 POISON, WRITERS = f"{TAPE}test_poison.py", f"{TAPE}test_writers.py"
 ROLLING, FAULTS = f"{TAPE}test_rolling.py", f"{TAPE}test_rolling_faults.py"
-CARE, CACHE = "tests/simulation/test_care.py", "tests/simulation/test_cache.py"
+CARE, CACHE = "tests/simulation/test_upkeep.py", "tests/simulation/test_cache.py"
 WATERMARK, BESIDE, LOCKS = f"{TAPE}test_watermark.py", f"{TAPE}test_beside.py", f"{TAPE}test_locks.py"
 
 
@@ -233,14 +233,6 @@ BUGS = [
         (CARE,),
     ),
     Bug(
-        "the watermark first, then what it speaks of",
-        "tape/repair.py",
-        "        for path, offset in plan.aside:\n",
-        "        if plan.watermark is not None:\n            _write_watermark(folder, plan.watermark, disk)\n"
-        "        for path, offset in plan.aside:\n",
-        (CARE,),
-    ),
-    Bug(
         "the segment being written is sealed",
         "tape/rolling.py",
         "mark_in_force(folder).segment, False, disk)\n",
@@ -258,8 +250,10 @@ BUGS = [
     Bug(
         "the name of the quarantine is not synced",
         "tape/writer.py",
-        "        self._disk.make_folder(aside)\n        self._disk.sync_folder(self.folder)\n",
-        "        self._disk.make_folder(aside)\n",
+        "        if found.torn:\n            self._quarantine(path, found)\n        self._file = self._disk.open(path)\n"
+        "        self._disk.sync_folder(self.folder)",
+        "        self._disk.sync_folder(self.folder)\n        if found.torn:\n            self._quarantine(path, found)\n"
+        "        self._file = self._disk.open(path)",
         (SIMULATION,),
     ),
     Bug(
@@ -307,8 +301,8 @@ BUGS = [
     Bug(
         "the name of a segment that a killed writer made is not synced",
         "tape/writer.py",
-        "        self._disk.sync_folder(self.folder)  # a writer that was killed",
-        "        pass  # a writer that was killed",
+        "        self._disk.sync_folder(self.folder)  # the quarantine's",
+        "        pass  # the quarantine's",
         (SIMULATION, CACHE),
     ),
     Bug(

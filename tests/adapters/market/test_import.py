@@ -94,6 +94,11 @@ def test_dates_become_daily_bars(tmp_path, stamp):
         "13-02-2024 09:15",
         "20240213 09:15:00",
         "202402130915",
+        "20240213 0915",
+        "20240213;0915",
+        "20240213 091500",
+        "2024-02-13 0915",
+        "13-02-2024 0915",
         "2024-02-13T09:15:00+05:30",
         "2024-02-13 03:45Z",
         "1707795900",
@@ -107,6 +112,49 @@ def test_times(tmp_path, stamp):
 def test_date_and_time_columns(tmp_path):
     bring(tmp_path, "date,time,o,h,l,c,v\n20240213,09:15,1,2,1,2,3\n20240213,09:16,1,2,1,2,3\n")
     assert stored(tmp_path / "home", "INFY")["ts_init"][0] == ns("2024-02-13 09:16")
+
+
+@pytest.mark.parametrize("times", [("0915", "1005"), ("915", "1005"), ("91500", "100500"), ("09:15", "10:05")])
+@pytest.mark.parametrize("day", ["20240213", "2024-02-13", "13-02-2024"])
+def test_times_of_day_as_numbers(tmp_path, day, times):
+    rows = "".join(f"{day};{time};1;2;1;2;3\n" for time in times)
+    bring(tmp_path, "date;time;open;high;low;close;volume\n" + rows, span="1m")
+    got = stored(tmp_path / "home", "INFY")["ts_init"].tolist()
+    assert got == [ns("2024-02-13 09:16"), ns("2024-02-13 10:06")]
+
+
+def test_no_time_of_day(tmp_path):
+    head = HEAD.replace("datetime", "date,time")
+    found = bring(tmp_path, head + "20240213,0915,1,2,1,2,3\n20240213,0960,1,2,1,2,3\n")
+    assert "time is '20240213 09:60': no such time" in found.files[0].findings[0].message
+
+
+def test_off_tick_prices_are_refused_with_the_ways_out_or_rounded_as_asked(tmp_path):
+    text = HEAD + "2024-01-01,101.123456,101.15,101.024999,101.075,5\n2024-01-02,101.1,101.2,101,101.15,5\n"
+    for tick in ("auto", "0.05"):
+        report = bring(tmp_path, text, tick=tick)
+        assert report.refused and not report.tapes
+        assert "--tick auto" in report.notes[0] and "--round-to-tick" in report.notes[0]
+    report = bring(tmp_path, text, tick="0.05", round_to_tick=True)
+    assert report.notes[0].endswith("INFY.csv: the prices of 1 rows were rounded to the tick, by 0.025 at most")
+    rows = stored(tmp_path / "home", "INFY")
+    assert [rows[name][0] for name in ("open", "high", "low", "close")] == [1011000, 1011500, 1010000, 1011000]
+    assert list_tapes(tmp_path / "home")[0].options["round_to_tick"] is True
+    again = bring(tmp_path, text, tick="0.05", round_to_tick=True)
+    assert (again.new, again.files[0].skipped) == (0, 2)
+
+
+def test_rounding_of_floats_and_what_it_leaves_alone(tmp_path):
+    prices = {"open": [10.06, 10.05], "high": [10.1, 10.1], "low": [10.0, 9.0], "close": [10.05, None]}
+    pq.write_table(pa.table({"date": [20240101, 20240102], **prices}), tmp_path / "A.parquet")
+    found = import_files(tmp_path / "x", [tmp_path / "A.parquet"], ImportOptions(tick="0.05", round_to_tick=True))
+    assert [f.message for f in found.files[0].findings] == ["close is missing"]
+    pq.write_table(pa.table({"date": [20240101], **{k: v[:1] for k, v in prices.items()}}), tmp_path / "B.parquet")
+    import_files(tmp_path / "y", [tmp_path / "B.parquet"], ImportOptions(tick="0.05", round_to_tick=True))
+    assert stored(tmp_path / "y", "B")["open"].tolist() == [100500]
+    csv = HEAD + '2024-01-01,"1,234.567891",1235,1234,1234.5,5\n'
+    report = bring(tmp_path, csv, tick="auto", round_to_tick=True)
+    assert stored(tmp_path / "home", "INFY")["open"].tolist() == [12345679] and len(report.notes) == 1
 
 
 def test_ambiguous_dates(tmp_path):

@@ -123,7 +123,7 @@ def test_replay_needs_them(tape):
 def test_killed_between_tombstone_and_removal(tape, monkeypatch):
     digest, files = check_tape(tape).digest.hex(), tick_files(tape, 60_000 * SECOND)
 
-    def killed(part):
+    def killed(part, disk):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

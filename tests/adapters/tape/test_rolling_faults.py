@@ -10,9 +10,9 @@ from adapters.disk import Disk
 from adapters.tape import sealed
 from adapters.tape.check import check_tape
 from adapters.tape.frame import EVENTS, HEADER_BYTES, pack_header
-from adapters.tape.parts import sealed_parts
+from adapters.tape.parts import sealed_parts, start_of
 from adapters.tape.reader import read_rows
-from adapters.tape.rolling import seal_closed
+from adapters.tape.rolling import seal_closed, seal_segment
 from adapters.tape.scan import segment_path
 from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import TapeWriter
@@ -64,7 +64,7 @@ def count_steps(folder: Path) -> int:
 
 @pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.sim)], ids=["before", "after"])
 def test_a_crash_at_any_step(after):
-    """The process ends; tests/simulation/test_care.py takes the power away as well."""
+    """The process ends; tests/simulation/test_upkeep.py takes the power away as well."""
     rows, notes = some_rows(10), {1: "x", 10: "y"}
     with fresh_folder() as folder:
         write(folder, [rows[k : k + 2] for k in range(0, 10, 2)], notes)
@@ -236,6 +236,8 @@ def test_a_frame_whose_digest_is_not_that_of_its_rows_is_refused(tmp_path):
     content = frame.path.read_bytes()
     frame.path.write_bytes(forged + content[HEADER_BYTES:])
     assert "tape digest" in str(refused(folder))
+    with pytest.raises(TapeCorrupt, match="tape digest"):
+        seal_segment(folder, start_of(folder))  # as `repair` calls it
     with pytest.raises(TapeCorrupt, match="tape digest") as found:
         TapeWriter(folder)
     assert (found.value.segment, found.value.offset, found.value.seq) == (frame.path.name, 0, 1)

@@ -91,7 +91,9 @@ def with_repair(folder: Path) -> None:
     assert same(gather(read_rows(folder))[0], ROWS)
 
 
-@pytest.mark.parametrize("wrong", [bytes(SECTOR), b"\xff" * SECTOR, b"ONETAPE\x01" * (SECTOR // 8)], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [bytes(SECTOR), b"\xff" * SECTOR, b"ONETAPE\x01" * (SECTOR // 8)], ids=["zeros", "ones", "frames"]
+)
 def test_sectors_that_are_lost_or_misdirected(grown, wrong):
     """Each sector of the file: it is named, or it held nothing but what it holds now."""
     content, named = (grown / NAME).read_bytes(), 0
@@ -211,7 +213,7 @@ def test_a_slot_that_is_being_written_is_looked_at_again(grown, monkeypatch):
 # No watermark ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("left", [BALLAST, "sources.json", "sealed/", f"{QUARANTINE}/"])
+@pytest.mark.parametrize("left", [BALLAST, "sources.json", f"{QUARANTINE}/"])
 def test_a_tape_that_is_gone_is_not_begun_anew(tmp_path, left):
     """Everything but what stood beside it: at seq 1 it would be another tape of the same name."""
     folder = tmp_path / "t"
@@ -229,8 +231,10 @@ def test_a_tape_that_is_gone_is_not_begun_anew(tmp_path, left):
     assert error.value.exit_code == 65 and photograph(folder) == before
 
 
-@pytest.mark.parametrize("content", ["frames", "zeros", "nothing"])
+@pytest.mark.parametrize("content", ["frames", "zeros", "nothing", "sealed"])
 def test_segments_without_a_watermark(grown, content):
+    if content == "sealed":
+        seal_closed(grown, whole=True)
     (grown / NAME).unlink()
     for path in segment_paths(grown):
         path.write_bytes({"frames": path.read_bytes(), "zeros": bytes(SMALL), "nothing": b""}[content])
