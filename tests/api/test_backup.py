@@ -45,6 +45,7 @@ def place(home: Path, what: str) -> Path:
     return path
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize("what", ["sealed", "part manifest", "market", "market manifest", "run"])
 def test_the_home_is_read_also_where_it_was_good_before(traded, once, call, what):
     """A byte of the home flips after a first backup: the next one says 65 as `verify` does, and names it."""
@@ -56,6 +57,7 @@ def test_the_home_is_read_also_where_it_was_good_before(traded, once, call, what
     assert newest(backups_of(traded)) == once and list(check_backup(once))
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize("what", ["sealed", "market", "run"])
 def test_a_bad_copy_of_before_is_not_linked(traded, once, call, good, what):
     """It is copied again from the home, which is whole, and that is said."""

@@ -46,6 +46,7 @@ def test_each_fault_has_its_own_words(home, call, specs):
     assert shown.code == 0 and shown.out.index(early[:40]) < shown.out.index(late[:40])
 
 
+@pytest.mark.sim
 def test_two_of_one_strategy_have_their_own_words(home, call, strategy_file):
     """Names that two share get their number."""
     path = strategy_file(LATE.replace("Int()", "Int()\n    last = Param(40)").replace("< 40", "< self.last"))

@@ -36,6 +36,7 @@ def offered(home, good, *more: str) -> list[str]:
     return [item["path"] for item in found if item["sort"] == "unfinished run"]
 
 
+@pytest.mark.sim
 def test_a_run_of_hours_is_left_alone(home, good, call, unfinished):
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(unfinished)], cwd=ROOT, stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE, text=True)  # fmt: skip

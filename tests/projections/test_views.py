@@ -80,6 +80,7 @@ def check_everywhere(rows, notes, seqs):
     return connection
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.sim), pytest.param(2, marks=pytest.mark.sim)])
 def test_as_of_is_the_fold_at_every_seq(seed):
     """Random orders, part fills, flips, refused reports, splits, dividends, cash, limits: after each event."""

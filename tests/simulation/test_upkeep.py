@@ -77,6 +77,7 @@ def whole(folder: Path, rows: np.ndarray = ROWS) -> None:
         assert writer.rows == len(rows)
 
 
+@pytest.mark.sim
 def test_sealing(tape):
     """Frames or Parquet, never neither; and the next seal ends what was begun."""
     tried = 0
@@ -93,6 +94,7 @@ def test_sealing(tape):
     assert tried > 60
 
 
+@pytest.mark.sim
 def test_retention(tape):
     """The tombstone before the file goes: what is neither there nor retired would be damage."""
     seal_closed(tape)

@@ -64,6 +64,7 @@ def lags_ms(folder: Path, how: str, count: int) -> list[float]:
     return lags
 
 
+@pytest.mark.sim
 def test_a_hint_is_sooner_than_a_poll(tmp_path):
     """Figures are for `./just bench`; here only that hints are heard at all: far below the 250 ms of a poll."""
     assert np.median(lags_ms(tmp_path / "t", "hints", 15)) < 100

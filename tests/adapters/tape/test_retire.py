@@ -137,6 +137,7 @@ def test_killed_between_tombstone_and_removal(tape, monkeypatch):
     assert not files[0].path.exists() and check_tape(tape).digest.hex() == digest
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize("what", ["file", "manifest", "left"])
 def test_damage_beside_a_tombstone_is_found(tape, what):
     files = tick_files(tape, 60_000 * SECOND)

@@ -79,6 +79,7 @@ def test_only_closed_segments_are_sealed(grown):
     assert check_tape(grown).rows == 25
 
 
+@pytest.mark.sim
 def test_one_sealer_at_a_time(grown, monkeypatch):
     seal_segment = rolling.seal_segment
 

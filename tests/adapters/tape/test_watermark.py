@@ -91,6 +91,7 @@ def with_repair(folder: Path) -> None:
     assert same(gather(read_rows(folder))[0], ROWS)
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize(
     "wrong", [bytes(SECTOR), b"\xff" * SECTOR, b"ONETAPE\x01" * (SECTOR // 8)], ids=["zeros", "ones", "frames"]
 )
