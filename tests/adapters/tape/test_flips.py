@@ -214,18 +214,19 @@ def sealed_manifest(folder: Path) -> Path:
     return folder / "sealed" / "00000001" / "manifest.json"
 
 
-def test_every_flipped_bit_of_a_sealed_parts_manifest():
-    """Each makes it another one, or none at all; 65 names the part."""
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.sim), 5])
+def test_flipped_bits_of_a_sealed_parts_manifest(step):
+    """Each makes it another one, or none at all; 65 names the part. Every byte is seen with some bit, or with all."""
     with fresh_folder() as folder:
         path = sealed_manifest(folder)
         content, done = path.read_bytes(), 0
-        for place, bit in bits_of(range(len(content))):
+        for place, bit in list(bits_of(range(len(content))))[::step]:
             path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
             with pytest.raises(TapeCorrupt, match="00000001") as found:
                 read_manifest(path.parent)
             assert found.value.exit_code == 65
             done += 1
-        assert done > 8_000
+        assert done > 8_000 // step
 
 
 def test_flipped_bits_of_a_manifest_stop_whoever_opens_the_tape():
