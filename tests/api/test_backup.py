@@ -18,6 +18,8 @@ from api.backup_manifest import ABOUT, check_backup, newest
 from tests.adapters.tape.rows import some_rows
 from tests.api.running import ACCOUNT, account_of, damage, files_of
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 
 def backups_of(home: Path) -> Path:
     return home.parent / "backups"

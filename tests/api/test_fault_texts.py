@@ -8,6 +8,8 @@ from api.bootstrap import Request
 from api.show import report_data
 from tests.api.running import live
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 LATE = """
 @strategy
 class Late:

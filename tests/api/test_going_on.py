@@ -8,6 +8,8 @@ import pytest
 from adapters.market.generate import write_generated_tape
 from adapters.market.tape import tapes_folder
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 EMA = ("--strategy", "ema_cross,fast=3,slow=9,quantity=20")
 
 

@@ -22,6 +22,8 @@ from api.sealing import Sealer
 from kernel.codes import Kind
 from tests.api.running import REQUEST, TWO, account_of, check_account, live, stored
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 
 def warnings_of(caplog) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "onetape.live"]

@@ -26,6 +26,8 @@ from tests.simulation.disk import RANDOM, Files, Mode, Op, Platter, RecordingDis
 from tests.simulation.test_crash import room  # noqa: F401 a fixture
 from tests.simulation.worlds import lay_out
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 SEGMENT_BYTES = 4_096
 KINDS = [int(Kind.QUOTE), int(Kind.BAR), int(Kind.TRADE), int(Kind.BAR)]
 ROWS = make_rows(KINDS * 25, 5)

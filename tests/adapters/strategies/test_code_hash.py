@@ -15,6 +15,8 @@ from kernel.errors import StrategyError
 from tests.adapters.strategies.writing import bought, hook, played
 from tests.kernel.play import flat
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 ROOT = Path(__file__).parents[3]
 
 

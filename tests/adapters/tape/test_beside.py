@@ -21,6 +21,8 @@ from kernel.errors import TapeCorrupt
 from tests.adapters.tape.growing import SMALL, segment_names
 from tests.adapters.tape.rows import gather, make_rows, same, some_rows
 
+pytestmark = pytest.mark.sim  # many runs of whole processes; CI has the paths they share
+
 
 def meanwhile(patch: pytest.MonkeyPatch, place: object, name: str, do: Callable[[], object], call: int = 1) -> None:
     """Have `do` happen once, right after the `call`-th call of a function; 0: right before the first."""
