@@ -25,15 +25,11 @@ if COMPILED:
 
     from kernel.linker import EntryCompiler, PartCompiler
 
+    PART = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}  # never run by itself
+
     def jit(f: Callable) -> Callable:
         """Compile a kernel helper and inline it into its caller: integer semantics as written, no fastmath."""
-        return njit(
-            forceinline=True,
-            error_model="numpy",
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-            pipeline_class=PartCompiler,
-        )(f)
+        return njit(forceinline=True, error_model="numpy", **PART)(f)
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
@@ -42,13 +38,7 @@ if COMPILED:
         exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
-        return njit(
-            error_model="numpy",
-            forceinline=False,
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-            pipeline_class=PartCompiler,
-        )(call)
+        return njit(forceinline=False, error_model="numpy", **PART)(call)
 
     @intrinsic
     def stays_a_call(typingctx):  # type: ignore[no-untyped-def]
@@ -74,14 +64,7 @@ if COMPILED:
 
     def jit_user(f: Callable) -> Callable:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
-        return njit(
-            forceinline=True,
-            boundscheck=True,
-            error_model="python",
-            no_cpython_wrapper=True,
-            no_cfunc_wrapper=True,
-            pipeline_class=PartCompiler,
-        )(f)
+        return njit(forceinline=True, boundscheck=True, error_model="python", **PART)(f)
 
     def jit_helper(f: Callable) -> Callable:
         """As `jit_user`, of a function that Python calls, too."""

@@ -49,10 +49,10 @@ def check_inputs(tapes: Sequence[Manifest], memory: Path | None = None) -> None:
 
 
 class InputCheck:
-    """`check_inputs` beside a run: begun when it is made, `settle` waits for the answer and raises TapeCorrupt.
+    """`check_inputs` beside a run: begun when it is made; the end of its `with` block waits for the answer.
 
-    As `with InputCheck(...):` it settles at the end of the block, also where that fails: damaged bars may trouble a run
-    before they are known to be damaged, and then damage is what is to be told.
+    Raises TapeCorrupt, also where the block fails: damaged bars may trouble a run before they are known to be damaged,
+    and then damage is what is to be told.
     """
 
     def __init__(self, tapes: Sequence[Manifest], memory: Path) -> None:
@@ -65,10 +65,7 @@ class InputCheck:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None or isinstance(error, Exception):  # Ctrl-C waits for nothing
-            self.settle()
-
-    def settle(self) -> None:
-        self._found.result()
+            self._found.result()
 
 
 def memory_of(home: Path) -> Path:
