@@ -25,11 +25,18 @@ if COMPILED:
 
     from kernel.linker import EntryCompiler, PartCompiler
 
-    PART = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}  # never run by itself
+    def _part(f: Callable, **options: object) -> Callable:
+        """Compile what is only ever linked into an entry. Called from Python (a notebook, a test) it runs as the Python
+        it is written in: numba would go through a wrapper that parts do not have, and end the process."""
+        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        part = njit(pipeline_class=PartCompiler, **wrappers, **options)(f)
+        part.add_overload = lambda compiled: part.overloads.update({tuple(compiled.signature.args): compiled})
+        part._compile_for_args = lambda *args, **named: f
+        return part
 
     def jit(f: Callable) -> Callable:
         """Compile a kernel helper and inline it into its caller: integer semantics as written, no fastmath."""
-        return njit(forceinline=True, error_model="numpy", **PART)(f)
+        return _part(f, forceinline=True, error_model="numpy")
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
@@ -38,7 +45,7 @@ if COMPILED:
         exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
-        return njit(forceinline=False, error_model="numpy", **PART)(call)
+        return _part(call, forceinline=False, error_model="numpy")
 
     @intrinsic
     def stays_a_call(typingctx):  # type: ignore[no-untyped-def]
@@ -64,7 +71,7 @@ if COMPILED:
 
     def jit_user(f: Callable) -> Callable:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
-        return njit(forceinline=True, boundscheck=True, error_model="python", **PART)(f)
+        return _part(f, forceinline=True, boundscheck=True, error_model="python")
 
     def jit_helper(f: Callable) -> Callable:
         """As `jit_user`, of a function that Python calls, too."""

@@ -80,3 +80,12 @@ def test_numba_itself_can_call_a_helper():
         return called(x)
 
     assert plain(2) == 9
+
+
+def test_a_part_that_python_calls_runs_as_python():
+    """Compiled as part of an entry or not yet: there is no machine code of it that Python could call."""
+    part = jit(lambda x: x + 1)
+    assert part(1) == 2
+    entry = jit_helper(lambda x: part(x) * 2)
+    assert entry(1) == 4
+    assert part(1) == 2
