@@ -6,20 +6,18 @@ from typing import Any
 
 import duckdb
 
-from adapters.tape.families import columns_of
 from adapters.tape.frame import HEADER_BYTES, SCHEMA_ID, unpack_header
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders
 from adapters.tape.scan import segment_paths
-from adapters.tape.sealed import file_of
+from adapters.tape.sealed import read_manifest
 from api.publish import publish, published_path
 from api.read_models import HomeTapes, open_database
 from kernel.errors import ConfigError
-from kernel.schema import FAMILIES
 from kernel.state import LAYOUT
 from projections.follow import Follower
 from projections.migrate import list_migrations, migrate
 
-THIS, OTHER = f"{SCHEMA_ID:08x}", "another"
+THIS = f"{SCHEMA_ID:08x}"
 
 
 @dataclass
@@ -95,7 +93,7 @@ def _is_current(path: Path) -> bool:
 
 
 def _describe(folder: Path) -> dict[str, Any]:
-    """A tape and the event schemas in it: of frames as their headers say, of sealed files by their columns."""
+    """A tape and the event schemas in it, as the headers of its frames and the manifests of its sealed parts say."""
     schemas = set()
     for path in segment_paths(folder):
         with path.open("rb") as file:
@@ -103,16 +101,5 @@ def _describe(folder: Path) -> dict[str, Any]:
         if header is not None:
             schemas.add(f"{header.schema:08x}")
     parts = [folder] if is_sealed(folder) else sorted((folder / "sealed").glob("[0-9]*"))
-    schemas |= {schema for part in parts for schema in _schemas_of(part)}
+    schemas |= {f"{int(read_manifest(part)['schema']):08x}" for part in parts}
     return {"tape": folder.name, "event_schemas": sorted(schemas), "this_version": schemas <= {THIS}}
-
-
-def _schemas_of(part: Path) -> set[str]:
-    import pyarrow.parquet as pq
-
-    found = set()
-    for family in FAMILIES:
-        path = part / file_of(family)
-        if path.exists():
-            found.add(THIS if tuple(pq.read_schema(path).names) == columns_of(family) else OTHER)
-    return found

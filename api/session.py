@@ -14,8 +14,8 @@ from adapters.files import canonical_json, sha256_file, write_whole
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
-from adapters.tape.reader import config_of, read_notes
-from adapters.tape.snapshots import Snapshot, save_snapshot, usable_snapshot
+from adapters.tape.reader import config_of, holds_anything, read_notes
+from adapters.tape.snapshots import Snapshot, newest_seq, save_snapshot, usable_snapshot
 from adapters.tape.space import SpaceBudget, SpaceGuard
 from adapters.tape.writer import QUARANTINE, TapeWriter
 from adapters.venues.simulated import SimulatedVenue
@@ -26,7 +26,7 @@ from api.guards import Guards
 from api.restore import Restored, code_of, restore, restore_snapshot, said, spans_of, written_by
 from api.sealing import Sealer
 from kernel.codes import Kind
-from kernel.errors import ConfigError, NotReplayable
+from kernel.errors import ConfigError, NotReplayable, TapeCorrupt
 
 BATCH = 16_384
 ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
@@ -49,6 +49,7 @@ class Session:
         self._hints: HintPublisher | None = None
         self._hinted = 0
         self._started, self._warned = False, set[str]()
+        self._refuse_lost_tape()
         self.sealer = Sealer(folder)
         self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
         self.recovered = self.tape.last_seq  # events the tape held when it was opened
@@ -70,6 +71,15 @@ class Session:
         self.venue = SimulatedVenue(self.tape.last_seq)
         if self.tape.rows:
             self._record_torn_writes()
+
+    def _refuse_lost_tape(self) -> None:
+        """Raise TapeCorrupt when snapshots were made of a tape that is not there: it would be begun anew in silence."""
+        seq = newest_seq(self._snapshots)
+        if seq and not holds_anything(self.folder):
+            raise TapeCorrupt(
+                f"{self.folder} holds no events, and {self._snapshots} knows its first {seq:,}: restore the tape from "
+                "a backup (`onetape restore`), or remove that folder to begin a new one"
+            )
 
     def _publish(self) -> None:
         """What others go by and trading does without: where the strategies are, and hints. A failure is a warning."""

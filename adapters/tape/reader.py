@@ -41,10 +41,11 @@ def list_run_folders(home: Path) -> list[Path]:
 
 def list_account_folders(home: Path) -> list[Path]:
     """Account tapes of a home that hold anything; one that was only opened, or reserved before a crash, does not."""
-    return sorted(path for path in (home / "tapes" / "accounts").glob("*") if path.is_dir() and _holds_anything(path))
+    return sorted(path for path in (home / "tapes" / "accounts").glob("*") if path.is_dir() and holds_anything(path))
 
 
-def _holds_anything(folder: Path) -> bool:
+def holds_anything(folder: Path) -> bool:
+    """Whether anything was ever appended to the tape in `folder`, as far as its files know."""
     if (folder / "sealed").is_dir() or any(map(is_written, segment_paths(folder))):
         return True
     return (folder / NAME).exists() and read_watermark(folder).number > 0

@@ -82,6 +82,11 @@ def usable_snapshot(folder: Path, tape: Path, code: str, last_seq: int) -> Snaps
     return None
 
 
+def newest_seq(folder: Path) -> int:
+    """The seq of the newest snapshot in `folder`, by its name; 0 without one."""
+    return max((int(path.stem) for path in folder.glob(f"*{SUFFIX}") if path.stem.isdecimal()), default=0)
+
+
 def _snapshots(folder: Path) -> Iterator[tuple[Path, Snapshot]]:
     """Whole snapshots of this layout, newest first; what cannot be read is passed over."""
     for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kernel.codes import Kind
+from kernel.errors import TapeCorrupt
 from tests.api.running import REQUEST, TWO, account_of, check_account, live, stored
 
 
@@ -50,6 +51,17 @@ def test_only_the_newest_snapshots_stay(home, good, monkeypatch):
     monkeypatch.setenv("ONETAPE_TAPE__SNAPSHOT_EVENTS", "1000")
     live(home)
     assert len(snapshots_of(home)) == 3
+
+
+def test_a_tape_that_vanished_is_not_begun_anew(home, good, monkeypatch):
+    monkeypatch.setenv("ONETAPE_TAPE__SNAPSHOT_EVENTS", "1000")
+    first = live(home, 900)
+    shutil.rmtree(account_of(home))
+    with pytest.raises(TapeCorrupt, match="restore the tape from a backup"):
+        live(home)
+    assert not account_of(home).exists()
+    shutil.rmtree(home / "views" / "snapshots" / "main-paper")
+    assert live(home, 900)["state_digest"] == first["state_digest"]
 
 
 # What watches over a session --------------------------------------------------------------------------------------------
