@@ -3,6 +3,7 @@
 import importlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from adapters.strategies.check import check_definition
@@ -78,8 +79,19 @@ def check_strategy(spec: str) -> Checked:
 
 def load_strategy(spec: str) -> Loaded:
     """The strategy of `spec`, checked and compiled; raises as `check_strategy`, and where the compiler refuses it."""
+    name, given = split_spec(spec)
+    if ".py" not in name:
+        c, program = _built_in_program(name)
+        return Loaded(spec, c.origin, c.code_hash, resolve_params(c.definition, given), program)
     c = check_strategy(spec)
     return Loaded(spec, c.origin, c.code_hash, c.params, compile_program(c.definition, c.reach, c.code_hash))
+
+
+@lru_cache
+def _built_in_program(name: str) -> tuple[Checked, Program]:
+    """What comes with this version does not change while a process runs: a replay loads it many times."""
+    c = check_strategy(name)
+    return c, compile_program(c.definition, c.reach, c.code_hash)
 
 
 def _built_in(name: str) -> tuple[str, Definition, list[Path]]:
