@@ -116,7 +116,10 @@ class _Copier:
             if folder.is_dir() and not folder.name.startswith("."):
                 self._sealed(folder)
                 check_instruments(self._home, open_tape(folder))
-        self._file(self._home / "instruments" / "instruments.json")
+        instruments = self._home / "instruments"
+        self._file(instruments / "instruments.json")
+        for path in [*instruments.glob("sessions.toml"), *sorted(instruments.glob("universes/*.csv"))]:
+            self._file(path)
         for path in sorted((self._home / "secrets").rglob("*")) if with_secrets else ():
             self._file(path)
         if config is not None:

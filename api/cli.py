@@ -79,7 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _init, _config, _import, _backtest, _replay, _live, _verify, _runs, _report, _sql, _tape, _doctor,
-        _backup, _restore, _prune, _publish, _migrate, _serve, _token, _demo,
+        _backup, _restore, _prune, _publish, _migrate, _serve, _token, _sessions, _demo,
+        _instruments, _universe,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -310,6 +311,52 @@ def _serve(commands) -> None:  # type: ignore[no-untyped-def]
 def _token(commands) -> None:  # type: ignore[no-untyped-def]
     parser = _command(commands, "token", "web", "print a bearer token for the query API")
     parser.add_argument("--days", type=int, help="how long it lasts (default: serve.token_days)")
+
+
+def _sessions(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "sessions", "sessions", "show when a market trades, or import a holiday list")
+    parser.add_argument(
+        "what", nargs="*", metavar="DATE|FROM..TO|import FILE", help="days as YYYY-MM-DD (default: today)"
+    )
+    parser.add_argument("--calendar", default="NSE_EQ", metavar="NAME", help="such as NSE_FO or XNYS (default NSE_EQ)")
+    parser.add_argument("--whole-year", action="store_true", help="import: the file has every holiday of its year")
+    _json(parser)
+
+
+def _instruments(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "instruments", "instruments", "list instruments, import a master, note what changed")
+    parser.add_argument(
+        "words", nargs="*", metavar="PATTERN | import FILE | set SYMBOL TERM=VALUE... [from=DATE] | rename OLD NEW",
+        help="PATTERN as NIFTY*; TERM: lot, freeze, tick (dated), listed, delisted, isin, calendar, settlement",
+    )  # fmt: skip
+    parser.add_argument("--on", metavar="DATE", help="list: what traded on that day, with the terms of it")
+    parser.add_argument("--kind", choices=["EQUITY", "FUTURE", "OPTION", "INDEX", "CURRENCY"], help="list: only these")
+    parser.add_argument("--segment", metavar="NAME[,NAME]", help="list, import: such as NSE_EQ,NSE_INDEX")
+    parser.add_argument("--underlying", metavar="NAME[,NAME]", help="list, import: its futures and options only")
+    parser.add_argument("--expiry", metavar="DATE", help="list: of that day only")
+    parser.add_argument("--symbols", metavar="NAME[,NAME]", help="import: only these")
+    parser.add_argument("--date", help="import: as things stood that day (default: today in India)")
+    parser.add_argument("--dry-run", action="store_true", help="import: say what would change and change nothing")
+    parser.add_argument("--skip-bad", action="store_true", help="import: leave rows out that do not fit")
+    parser.add_argument("--delist-missing", action="store_true", help="import: what the file has not is delisted")
+    parser.add_argument("--from", dest="start", metavar="DATE", help="rename: the first day of the new name")
+    _json(parser)
+
+
+def _universe(commands) -> None:  # type: ignore[no-untyped-def]
+    about = "lists of instruments in time: ls, show, import"
+    parser = commands.add_parser("universe", help=about, description=about)
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _json(_command(inner, "ls", "universe", "list the universes, and warn of those that look like survivors only"))
+    show = _command(inner, "show", "universe", "show who was a member when")
+    show.add_argument("name", metavar="NAME")
+    show.add_argument("--on", metavar="DATE", help="the members of that day")
+    show.add_argument("--years", type=float, help="warn of a longer list without delistings (default 3)")
+    _json(show)
+    bring = _command(inner, "import", "universe", "check and keep a file with rows symbol,from,to")
+    bring.add_argument("file", type=Path, metavar="FILE")
+    bring.add_argument("--name", help="(default: the file's)")
+    _json(bring)
 
 
 def _demo(commands) -> None:  # type: ignore[no-untyped-def]

@@ -106,8 +106,7 @@ def check_instruments(home: Path, tape: Manifest) -> None:
     """Raise TapeCorrupt unless the instrument table still gives a tape's numbers to its symbols."""
     registry = Registry.load(home)
     for row in tape.instruments:
-        known = registry.find(row.symbol)
-        if known is None or known.number != row.number:
+        if not registry.had(row.number, row.symbol):
             raise TapeCorrupt(
                 f"{registry.path}: on market tape {tape.name} number {row.number} is {row.symbol}, here it is "
                 f"{registry[row.number].symbol if row.number < len(registry) else 'missing'}: restore it from a backup"

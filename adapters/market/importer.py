@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from adapters.market.source import expand, stem
 from adapters.market.spool import Spool
 from adapters.market.tape import Manifest, list_tapes, tapes_folder
 from adapters.market.writer import ROW_GROUP, MarketWriter, free_name
-from kernel.errors import ImportRefused
+from adapters.market.zones import show_time
+from kernel.errors import ConfigError, ImportRefused
 
 _OFF_TICK = (
     "{}: prices are off the tick: where they are right, name a smaller one with --tick, or let --tick auto find it "
@@ -104,10 +105,11 @@ class _Import:
     """One import under the lock."""
 
     def __init__(self, home: Path, options: ImportOptions, spool: Spool, stated: list[StatedAction]) -> None:
-        self.home, self.options, self.spool, self.stated = home, options, spool, stated
+        self.home, self.options, self.spool = home, options, spool
         self.registry = Registry.load(home)
+        self.stated = [replace(item, symbol=self._present(item.symbol)) for item in stated]
         self.tapes = list_tapes(home)
-        self.symbols = Symbols(self.registry, options.tick_units())
+        self.symbols = Symbols(self.registry, options.tick_units(), options.tick_default)
         self.loaded: list[LoadedFile] = []
 
     def load(self, files: list[Path], progress: Progress | None) -> None:
@@ -123,6 +125,26 @@ class _Import:
         for file in self.loaded:  # terms of known instruments: before anything is compared or written
             for code in np.unique(self.spool.column("code", file.start, file.stop)):
                 self.registry.check(self._wanted(int(code)))
+                self._check_owner(file, int(code))
+
+    def _present(self, symbol: str) -> str:
+        known = self.registry.find(symbol)
+        return known.symbol if known else symbol
+
+    def _check_owner(self, file: LoadedFile, code: int) -> None:
+        """Raise ConfigError where bars are of a time when their symbol meant another instrument."""
+        owners = self.registry.owners(self.symbols.names[code])
+        if len({owned.number for owned in owners}) < 2:
+            return
+        rows = file.start + np.flatnonzero(self.spool.column("code", file.start, file.stop) == code)
+        stamps = self.spool.column("stamp")[rows]
+        first, last = (show_time(int(ts), self.options.tz)[:10] for ts in (stamps.min(), stamps.max()))
+        newest = owners[-1]
+        if first < newest.start or last >= newest.end:
+            raise ConfigError(
+                f"{file.path}: {newest.symbol} means instrument {newest.number} from {newest.start} on, and these bars "
+                f"are of {first} to {last}: bring those of the earlier one in under its present symbol, with --symbol"
+            )
 
     def _wanted(self, code: int) -> Instrument:
         """The instrument as this import describes it; its number is settled by the registry."""
@@ -132,8 +154,8 @@ class _Import:
         if tick == 0 and known is None:
             tick = next(t for t in AUTO_TICKS if symbols.common[code] % t == 0)
         elif not tick:
-            tick = known.tick if known else 1
-        lot = options.lot or (known.lot if known else 1)
+            tick = known.tick if known else options.tick_default
+        lot = options.lot or (known.lot if known else options.lot_default)
         multiplier = known.multiplier if known else 1
         return Instrument(-1, symbols.names[code], tick, lot, multiplier, options.currency, options.tz)
 
@@ -189,8 +211,6 @@ class _Import:
     def _write(self, name: str, order: np.ndarray, actions: "list[tuple[str, Action]]", report: ImportReport) -> None:
         """Register the instruments, then write the tape: a number may be left unused, but never stands for
         two symbols."""
-        from dataclasses import replace
-
         codes = np.unique(self.spool.column("code")[order]) if len(order) else np.zeros(0, "i4")
         named = {self.symbols.names[code] for code in codes} | {symbol for symbol, _ in actions}
         wanted = [self._wanted(self.symbols.codes[symbol]) for symbol in named if symbol in self.symbols.codes]

@@ -32,17 +32,23 @@ class Symbols:
 
     registry: Registry
     tick_asked: int | None
+    tick_default: int = 1  # of symbols the table does not know
     names: list[str] = field(default_factory=list)
     ticks: list[int] = field(default_factory=list)
     common: list[int] = field(default_factory=list)  # gcd of all prices, units
     codes: dict[str, int] = field(default_factory=dict)
 
     def code(self, name: str) -> int:
+        """Of a former name of an instrument, that of its present one."""
         if name not in self.codes:
+            known = self.registry.find(name)
+            if known is not None and known.symbol != name:
+                self.codes[name] = self.code(known.symbol)
+                return self.codes[name]
             self.codes[name] = len(self.names)
             self.names.append(name)
-            known = self.registry.find(name)
-            self.ticks.append(self.tick_asked or (known.tick if known else 1))
+            default = self.tick_default if self.tick_asked is None else 1  # auto: whatever the prices say
+            self.ticks.append(self.tick_asked or (known.tick if known else default))
             self.common.append(0)
         return self.codes[name]
 

@@ -32,7 +32,9 @@ class ImportOptions:
     session_close: str | None = None  # "HH:MM": when a daily bar is complete
     date_format: str | None = None  # strptime format of the time column
     tick: str | None = None  # "0.05", "auto", or None: the registered tick, else 0.0001
-    lot: int | None = None  # None: the registered lot, else 1
+    lot: int | None = None  # None: the registered lot, else the default
+    tick_default: int = 1  # units, of symbols the table does not know, where no tick is asked for
+    lot_default: int = 1
     name: str | None = None  # of the tape
     actions: Path | None = None  # CSV of splits and dividends; switches inference off
     infer_actions: bool = True  # from an adjusted-close column

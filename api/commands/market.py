@@ -41,8 +41,8 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
         currency=section.currency,
         stamp=section.stamp,
         session_close=None if elsewhere else section.session_close,  # that zone's own, where it is known
-        tick=str(section.tick),
-        lot=section.lot,
+        tick_default=section.tick_units,
+        lot_default=section.lot,
     )
     given = {
         name: value

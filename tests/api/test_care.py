@@ -127,11 +127,16 @@ def test_a_missing_package(monkeypatch):
 def test_a_restored_home_replays(traded, call, good, tmp_path):
     run = good(traded, "replay", "latest")
     day, verified = good(traded, "replay", DAYS[0]), good(traded, "verify", ACCOUNT)
+    beside = {"sessions.toml": "# none yet\n", "universes/mine.csv": "symbol,from,to\n"}
+    (traded / "instruments" / "universes").mkdir()
+    for name, text in beside.items():
+        (traded / "instruments" / name).write_text(text)
     made = good(traded, "backup", "backups")
     assert made["tapes"] == {ACCOUNT: durable_seq(account_of(traded))} and made["linked_bytes"] == 0
     shutil.rmtree(traded)
     found = good(traded, "restore", "backups")
     assert found["home"] == str(traded) and found["verified"] == 3 and found["aside"] is None
+    assert {name: (traded / "instruments" / name).read_text() for name in beside} == beside
     assert good(traded, "verify")["verified"] == 3
     assert good(traded, "verify", ACCOUNT) == verified
     assert good(traded, "replay", "latest") == run and run["identical"]

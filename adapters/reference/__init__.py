@@ -1,0 +1,1 @@
+"""What the world says of instruments and exchanges: masters, universes, session tables."""
