@@ -1,8 +1,10 @@
 """Fixtures of all tests. The engine compiles once for a checkout, whichever of the test processes comes first."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-ROOT = Path(__file__).parents[1]
+ROOT, MEMORY = Path(__file__).parents[1], Path("/dev/shm")
 INTERPRETED = os.environ.get("ONETAPE_JIT", "1") == "0"
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 settings.register_profile("compiled", deadline=None, derandomize=True, max_examples=25, suppress_health_check=_SLOW)
@@ -55,6 +57,20 @@ def compile_engine() -> None:
     with one_process_at_a_time(folder / "tests.lock"):
         scripted = load_strategy(SCRIPTED)
         make_engine([(scripted.program, scripted.params)]).run(0, 0)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put what tests write into memory where there is plenty: most of their time was waiting for a disk that few are
+    about (those use `real_disk`)."""
+    if not hasattr(config, "workerinput") and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.fixture
+def real_disk() -> Iterator[Path]:
+    """A folder where temporary files are usually kept."""
+    with tempfile.TemporaryDirectory(prefix="onetape-") as folder:
+        yield Path(folder)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -81,15 +81,15 @@ def test_kill_9_many_times():
     assert sum(rounds(seed, 20, 4) for seed in range(100)) == 2_000
 
 
-def test_kill_9_on_the_real_disk(tmp_path):
+def test_kill_9_on_the_real_disk(real_disk):
     """Another process, started as one, on a disk that is no memory."""
     for _ in range(2):
-        asked = [sys.executable, "-m", "tests.adapters.tape.writing_child", str(tmp_path / "t"), "4096"]
+        asked = [sys.executable, "-m", "tests.adapters.tape.writing_child", str(real_disk / "t"), "4096"]
         with subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE) as child:
             said = child.stdout.read(WORD * 30)
             child.kill()
             said += child.stdout.read()
-        check(tmp_path / "t", 4_096, last_said(said))
+        check(real_disk / "t", 4_096, last_said(said))
 
 
 # A reader beside a writer ---------------------------------------------------------------------------------------------
