@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 ROOT, MEMORY = Path(__file__).parents[1], Path("/dev/shm")
 INTERPRETED = os.environ.get("ONETAPE_JIT", "1") == "0"
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
-settings.register_profile("compiled", deadline=None, derandomize=True, max_examples=25, suppress_health_check=_SLOW)
+settings.register_profile("compiled", deadline=None, derandomize=True, max_examples=15, suppress_health_check=_SLOW)
 settings.register_profile("interpreted", settings.get_profile("compiled"), max_examples=10)
 settings.load_profile("interpreted" if INTERPRETED else "compiled")
 

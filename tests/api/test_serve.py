@@ -263,6 +263,7 @@ def test_the_schema_names_the_bearer_scheme(ask):
     assert {"/health", "/api/runs", "/api/events"} <= body["paths"].keys()
 
 
+@pytest.mark.sim
 def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(serve, "INTERVAL_S", 0.02)
     folder, tape = tmp_path / "tapes" / "accounts" / "main", HandTape()

@@ -128,6 +128,7 @@ def test_show_without_a_watermark_and_with_damaged_parquet(traded, call):
     assert said.code == 65 and "order.parquet is not what was sealed" in said.err and len(said.out.splitlines()) == 1
 
 
+@pytest.mark.sim
 def test_follow_sees_what_is_written(traded):
     folder = account_of(traded)
     rows, _ = stored(folder)

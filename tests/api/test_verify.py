@@ -161,6 +161,7 @@ def test_a_killed_backtest_is_no_tape_and_no_damage(home, run, call):
     assert call(home, "runs").code == 0
 
 
+@pytest.mark.sim
 def test_torn_last_frame_is_said_and_healed(home, account, call, good):
     [segment] = (home / "tapes" / "accounts" / "main-paper").glob("*.segment")
     whole = segment.read_bytes()

@@ -340,6 +340,7 @@ def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
     assert tape.tobytes() == whole[0].tobytes()
 
 
+@pytest.mark.sim
 @settings(max_examples=60 if COMPILED else 8)
 @given(cut=st.integers(0, 240))
 def test_cut_at_a_snapshot_and_resumed(scripted, whole, cut):

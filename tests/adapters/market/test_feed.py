@@ -159,6 +159,7 @@ def oracle(bars: list[Bar], actions: set[Action], s: Selection) -> np.ndarray:
 TIMES = st.none() | st.integers(0, 1_300)
 
 
+@pytest.mark.sim
 @settings(max_examples=80)
 @given(
     st.integers(1, 3).flatmap(lambda n: st.tuples(*(bars_of(k) for k in range(n)))),

@@ -91,6 +91,7 @@ def test_a_failed_call_leaves_memory_as_it_found_it(failing):
     assert int(engine.memory_of(1)[0]["n"]) == 1  # the second call had counted, and failed
 
 
+@pytest.mark.sim
 def test_names_and_local_time_are_the_runs(failing):
     one = as_case(failing, 0)
     engine, _ = played(one, stream=[flat(1, 10)])

@@ -164,6 +164,7 @@ def test_the_frames_behind_a_bad_one_tell_damage_from_a_torn_write(tmp_path, dur
         assert kept.read_bytes() == damaged[second.offset :].rstrip(b"\0"), "the third frame is kept as well"
 
 
+@pytest.mark.sim
 def test_a_watermark_that_is_missing_short_or_blank(five):
     folder, _, rows = five
     path = folder / NAME

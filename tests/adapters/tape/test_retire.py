@@ -154,6 +154,7 @@ def test_damage_beside_a_tombstone_is_found(tape, what):
         check_tape(tape)
 
 
+@pytest.mark.sim
 def test_not_while_it_is_sealed(tape):
     held = take_lock(tape / SEALER_LOCK)
     with pytest.raises(TapeLocked):

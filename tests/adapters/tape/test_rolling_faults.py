@@ -62,6 +62,7 @@ def count_steps(folder: Path) -> int:
     return len(disk.calls)
 
 
+@pytest.mark.sim
 @pytest.mark.parametrize("after", [False, pytest.param(True, marks=pytest.mark.sim)], ids=["before", "after"])
 def test_a_crash_at_any_step(after):
     """The process ends; tests/simulation/test_upkeep.py takes the power away as well."""
