@@ -94,6 +94,9 @@ class LimitsSection(Section):
         "bps",
         "A market order reserves cash for the mark plus this much, since its price is not known yet.",
     )
+    max_slices: int = _number(
+        25, 1, 25, "orders", "Most orders of the freeze quantity that one signal may be cut into."
+    )
 
     def as_units(self) -> dict[str, int]:
         """What kernel.state.LIMITS takes, by name: money in 1/10,000, a switch as 0 or 1."""

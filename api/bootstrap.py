@@ -110,6 +110,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         },
         "instruments": [
             {"number": i.number, "symbol": i.symbol, "tick": i.tick, "lot": i.lot, "currency": i.currency, "tz": i.tz}
+            | ({"freeze": i.freeze} if i.freeze else {})
             for i in chosen
         ],
         "strategies": [
@@ -186,7 +187,7 @@ def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed
 def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
     """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
     rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
-    instruments = [(row["number"], row["tick"], row["lot"]) for row in config["instruments"]]
+    instruments = [(row["number"], row["tick"], row["lot"], row.get("freeze", 0)) for row in config["instruments"]]
     return Engine(
         Capacity(batch=batch, **config["capacity"]),
         rules,

@@ -1,7 +1,7 @@
 """What a home holds for SQL: its tapes with their strategies, their Parquet files, and the frames not sealed yet."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ import duckdb
 from adapters.market.instruments import Registry
 from adapters.market.tape import BARS, list_tapes
 from adapters.tape.families import split_rows, to_table
+from adapters.tape.frame import SCHEMA_ID
+from adapters.tape.layouts import layout_of
 from adapters.tape.parts import sealed_parts
 from adapters.tape.reader import (
     config_of,
@@ -45,6 +47,7 @@ class StoredFile(NamedTuple):
     where: str
     path: str
     version: str
+    kinds: tuple[int, ...] = ()  # see Lot
 
 
 @dataclass
@@ -58,10 +61,18 @@ class Catalog:
     files: dict[str, list[StoredFile]] = field(default_factory=dict)
     hot: dict[str, list[Any]] = field(default_factory=dict)  # Arrow tables
 
-    def add_sealed(self, where: str, folder: Path, names: Iterable[str], version: str) -> None:
-        for name in names:
-            file = StoredFile(where, (folder / name).relative_to(self.home).as_posix(), version)
-            self.files.setdefault(name.removesuffix(".parquet"), []).append(file)
+    def add_sealed(self, where: str, folder: Path, manifest: Mapping[str, Any], version: str) -> None:
+        """The files of a sealed run or part; those of an older layout under each family that its kinds are of now."""
+        older = layout_of(int(manifest["schema"])).kinds if int(manifest["schema"]) != SCHEMA_ID else {}
+        for name in manifest["files"]:
+            path, stem = (folder / name).relative_to(self.home).as_posix(), name.removesuffix(".parquet")
+            held = set(older.get(stem, ()))
+            for family in FAMILIES if held else ():
+                if meant := held & {int(kind) for kind in family.kinds}:
+                    kinds = tuple(sorted(meant)) if meant != held else ()
+                    self.files.setdefault(family.name, []).append(StoredFile(where, path, version, kinds))
+            if not held:
+                self.files.setdefault(stem, []).append(StoredFile(where, path, version))
 
     def add_tape(self, name: str, config: Mapping[str, Any], last_seq: int) -> None:
         self.tapes.append((name, str(config["mode"]), last_seq))
@@ -76,7 +87,7 @@ def make_catalog(home: Path, hot: bool) -> Catalog:
         if is_sealed(folder):
             manifest = read_manifest(folder)
             version = str(manifest["config"].get("kernel_hash") or folder)
-            catalog.add_sealed("runs", folder, manifest["files"], version)
+            catalog.add_sealed("runs", folder, manifest, version)
             catalog.add_tape(folder.name, manifest["config"], int(manifest["last_seq"]))
             catalog.marks += [(folder.name, symbol, int(px)) for symbol, px in manifest.get("marks", {}).items() if px]
     for folder in list_account_folders(home):
@@ -87,7 +98,7 @@ def make_catalog(home: Path, hot: bool) -> Catalog:
 def _add_account(catalog: Catalog, folder: Path, hot: bool) -> None:
     last_seq = 0
     for part in sealed_parts(folder):
-        catalog.add_sealed("accounts", part.folder, read_manifest(part.folder)["files"], part.folder.as_posix())
+        catalog.add_sealed("accounts", part.folder, read_manifest(part.folder), part.folder.as_posix())
         last_seq = part.anchor.seq
     if hot:
         last_seq = _add_hot(catalog, folder, last_seq)
@@ -175,16 +186,16 @@ def sealed_lots(connection: duckdb.DuckDBPyConnection, home: Path, name: str, fi
     prefix = home.as_posix().rstrip("/") + "/"
     samples = {file.version: file.path for file in files}
     columns = _columns_of(connection, [prefix + path for path in samples.values()])
-    alike: dict[tuple[str, frozenset[str]], list[str]] = {}
+    alike: dict[tuple[str, frozenset[str], tuple[int, ...]], list[str]] = {}
     for file in files:
-        alike.setdefault((file.where, columns[prefix + samples[file.version]]), []).append(file.path)
+        alike.setdefault((file.where, columns[prefix + samples[file.version]], file.kinds), []).append(file.path)
     lots = []
-    for number, ((where, names), paths) in enumerate(alike.items(), 1):
+    for number, ((where, names, kinds), paths) in enumerate(alike.items(), 1):
         listed, macro = ", ".join(map(text_literal, paths)), f"files_{name}_{number}"
         full = f"lambda path: coalesce(getvariable('home') || '/', {text_literal(prefix)}) || path"
         connection.execute(f"CREATE MACRO {macro}() AS list_transform([{listed}], {full})")
         tape = f"split_part(e.filename, '/', {PLACE_OF_TAPE[where]})"
-        lots.append(Lot(f"read_parquet({macro}())", tape, names))
+        lots.append(Lot(f"read_parquet({macro}())", tape, names, kinds))
     return lots
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kernel.state import LATER_LIMITS
 from kernel.units import SCALE
 
 Config = Mapping[str, Any]
@@ -16,6 +17,7 @@ def differences(before: Config, now: Config) -> list[str]:
 
     The kernel, the code of strategies and the selection of bars may change from start to start.
     """
+    before = {**before, "limits": {**LATER_LIMITS, **before.get("limits", {})}}  # of before there was such a limit
     found = [*_instruments(before, now), *_strategies(before, now)]
     plain = [name for name in {**before, **now} if name not in (*IGNORED, "instruments", "strategies")]
     tables = [name for name in plain if isinstance(before.get(name, now.get(name)), Mapping)]

@@ -16,8 +16,9 @@ from adapters.strategies import refused
 from adapters.tape import frame
 from api.config import toml_value
 from kernel.codes import REASON_TEXT, Flag, Kind, Origin, Reason
+from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW
 from kernel.schema import BODY_OFFSET, FAMILIES, FAMILY_OF, HEADER
-from kernel.state import BAR_VIEW, CONTEXT, FILL_VIEW, PERSISTENT
+from kernel.state import PERSISTENT
 
 ROOT = Path(__file__).resolve().parent.parent
 INTRODUCTION = """# Configuration

@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.tape.export import Names
 from kernel.codes import REASON_TEXT, Flag, Kind, OrderType, Reason, Side, TimeInForce
-from kernel.schema import FAMILY_OF, MONEY, PRICE, TIME
+from kernel.schema import FAMILY_OF, MONEY, ORDERS, PRICE, TIME
 from projections.plain import EPOCH, SCALE, event, time_text
 
 NOTE_WIDTH = 100
@@ -65,7 +65,7 @@ class EventText:
 
     def _said(self, row: np.void, kind: Kind) -> list[str]:
         family = FAMILY_OF[kind].name
-        said = _order(row) if family == "order" else _bar(row) if family == "bar" else _slots(row, kind)
+        said = _order(row) if family in ORDERS else _bar(row) if family == "bar" else _slots(row, kind)
         if strategy := int(row["strategy"]):
             said.append(self._names.strategies.get(strategy, f"strategy {strategy}"))
         if int(row["flags"]) & int(Flag.WARM_UP):

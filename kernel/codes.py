@@ -31,6 +31,8 @@ class Kind(IntEnum):
     ORDER_SUBMITTED = 65
     ORDER_DENIED = 66
     ORDER_CANCEL_SUBMITTED = 67
+    ORDER_REPLACE_SUBMITTED = 68
+    ORDER_RELEASED = 69
     ORDER_ACCEPTED = 70
     ORDER_REJECTED = 71
     ORDER_TRIGGERED = 72
@@ -38,6 +40,9 @@ class Kind(IntEnum):
     ORDER_CANCELED = 74
     ORDER_EXPIRED = 75
     ORDER_RESTATED = 76
+    ORDER_REPLACED = 77
+    ORDER_CANCEL_REJECTED = 78
+    ORDER_REPLACE_REJECTED = 79
 
     STRATEGY_FAULT = 96
     EQUITY = 97
@@ -57,6 +62,11 @@ class Flag(IntEnum):
 
     SLICE_END = 1  # the last bar of its availability time: decide now
     WARM_UP = 2  # before the run's first day: memory learns, nothing is sent
+    REDUCE_ONLY = 4  # an order that may close and never open
+    HELD = 8  # an order that waits until its parent fills
+    OCO = 16  # one cancels the others of the same parent
+    SLICE = 32  # a part of what its parent asked for: more than one order may carry at once
+    REPLACE = 64  # a signal that changes a working order
 
 
 class Side(IntEnum):
@@ -69,11 +79,24 @@ class OrderType(IntEnum):
     LIMIT = 2
     STOP_MARKET = 3
     STOP_LIMIT = 4
+    TRAILING_STOP = 5
 
 
 class TimeInForce(IntEnum):
     GTC = 1
     IOC = 2
+    DAY = 3
+    FOK = 4
+    GTD = 5
+
+
+class Product(IntEnum):
+    """How the broker carries a position. NONE: as the account does by default."""
+
+    NONE = 0
+    INTRADAY = 1
+    DELIVERY = 2
+    MARGIN = 3
 
 
 class Status(IntEnum):
@@ -90,7 +113,19 @@ class Status(IntEnum):
     PENDING_CANCEL = 8
     CANCELED = 9
     EXPIRED = 10
+    PENDING_NEW = 11
+    PENDING_REPLACE = 12
     ILLEGAL = 255
+
+
+class TimerCode(IntEnum):
+    """What is due when a TIMER comes; `setting` is the calendar it is about. At one instant they come in this order."""
+
+    SESSION_CLOSE = 1
+    DAY_END = 2
+    SESSION_OPEN = 3
+    SQUARE_OFF = 4
+    CLOSING_AUCTION = 5
 
 
 class TradingState(IntEnum):
@@ -119,9 +154,20 @@ class Reason(IntEnum):
     UNKNOWN_INSTRUMENT = 14
     UNKNOWN_ORDER_TYPE = 15
     OVERFLOW = 16
+    QTY_OVER_FREEZE = 17
+    NOTHING_TO_REDUCE = 18
+    PRODUCT_MIXED = 19
+    TOO_MANY_LINKED = 50
     REQUESTED = 20
     NOT_FILLED_AT_ONCE = 21
     SPLIT_LEFT_NOTHING = 22
+    SESSION_ENDED = 23
+    TIME_PASSED = 24
+    PARENT_GONE = 25
+    ONE_CANCELS_OTHER = 26
+    NOT_FILLED_IN_FULL = 27
+    NOT_WORKING = 28
+    QTY_ALREADY_FILLED = 29
     ILLEGAL_MOVE = 30
     UNKNOWN_ORDER = 31
     OVERFILL = 32
@@ -148,9 +194,20 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.UNKNOWN_INSTRUMENT: "the run has no such instrument",
     Reason.UNKNOWN_ORDER_TYPE: "the order type or side is not one the kernel knows",
     Reason.OVERFLOW: "a price, quantity or value is beyond what fixed-point numbers hold",
+    Reason.QTY_OVER_FREEZE: "it takes more orders of the freeze quantity than limits.max_slices",
+    Reason.NOTHING_TO_REDUCE: "it may only reduce, and there is no position it could close",
+    Reason.PRODUCT_MIXED: "the position is of another product",
+    Reason.TOO_MANY_LINKED: "the position has as many orders that hang together as there may be",
     Reason.REQUESTED: "asked for",
     Reason.NOT_FILLED_AT_ONCE: "immediate-or-cancel found no fill in its first bar",
     Reason.SPLIT_LEFT_NOTHING: "the split left less than one unit of it",
+    Reason.SESSION_ENDED: "a day order, and its session is over",
+    Reason.TIME_PASSED: "its time is over",
+    Reason.PARENT_GONE: "the order it waited for is gone",
+    Reason.ONE_CANCELS_OTHER: "the other order of its pair was filled",
+    Reason.NOT_FILLED_IN_FULL: "fill-or-kill found less than all of it",
+    Reason.NOT_WORKING: "there is no working order to change, or a change of it is under way",
+    Reason.QTY_ALREADY_FILLED: "the new quantity is not more than what was filled",
     Reason.ILLEGAL_MOVE: "the report does not follow from the order's state",
     Reason.UNKNOWN_ORDER: "no working order has this id",
     Reason.OVERFILL: "the fill is larger than what is left of the order",

@@ -3,14 +3,16 @@
 Each intent is folded in before the next strategy is asked, so cash is reserved in (strategy, instrument) order.
 """
 
-from kernel.codes import Kind, OrderType, Reason, Status, code
-from kernel.events import KERNEL, VENUE_SIM, copy_terms, draft, emit, report
+from kernel.codes import Flag, Kind, OrderType, Reason, Status, code
+from kernel.events import KERNEL, draft, emit
 from kernel.evolve import RUNNING
+from kernel.frame import CANCEL, HERE, HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK, REPLACE
+from kernel.gateway import send_cancel
 from kernel.jit import call_program, jit, jit_call
-from kernel.orders import find_slot
+from kernel.links import settle_links, trailing_trigger
+from kernel.orders import find_slot, first_after
 from kernel.rehearse import fold_answers
-from kernel.risk import check
-from kernel.state import HERE, HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK
+from kernel.submit import deny, replace, submit, submit_held
 from kernel.tables import (
     account,
     book,
@@ -26,16 +28,15 @@ from kernel.tables import (
     program_of,
     rules,
 )
-from kernel.units import SCALE, to_units
+from kernel.units import PX_MAX, SCALE, to_units
 
-SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
-ACCEPTED, CANCELED = code(Kind.ORDER_ACCEPTED), code(Kind.ORDER_CANCELED)
-CANCEL_SUBMITTED, FAULT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.STRATEGY_FAULT)
-MARKET = code(OrderType.MARKET)
-ST_SUBMITTED, ST_DENIED, ST_ACCEPTED = code(Status.SUBMITTED), code(Status.DENIED), code(Status.ACCEPTED)
-ST_PENDING_CANCEL, ST_CANCELED = code(Status.PENDING_CANCEL), code(Status.CANCELED)
-NONE, REQUESTED, EXCEPTION = code(Reason.NONE), code(Reason.REQUESTED), code(Reason.EXCEPTION)
-TOO_MANY_SIGNALS, STRATEGY_STOPPED = code(Reason.TOO_MANY_SIGNALS), code(Reason.STRATEGY_STOPPED)
+SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
+TRAILING_STOP = code(OrderType.TRAILING_STOP)
+HELD, OCO, REDUCE_ONLY, F_REPLACE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.REPLACE)
+MAY_ASK = HELD | OCO | REDUCE_ONLY  # flags a strategy may set
+ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
+REQUESTED, EXCEPTION, NOT_WORKING = code(Reason.REQUESTED), code(Reason.EXCEPTION), code(Reason.NOT_WORKING)
+TOO_MANY_SIGNALS = code(Reason.TOO_MANY_SIGNALS)
 
 
 @jit
@@ -84,7 +85,8 @@ def _fill_context(s, strategy, instrument):
     a, m, ctx = account(s), market(s, instrument), call_frame(s).ctx
     p = position(s, strategy, instrument)
     ctx.ts, ctx.instrument, ctx.strategy = a.ts, instrument, strategy
-    ctx.position, ctx.working, ctx.working_qty = p.qty, p.open_orders, p.working_buy - p.working_sell
+    ctx.position, ctx.working = p.qty, p.open_orders
+    ctx.working_qty = p.working_buy + p.reducing_buy - p.working_sell - p.reducing_sell
     ctx.pending_qty = p.pending
     ctx.ready, ctx.warming = 0, m.warm_up
     ctx.entry_price = p.cost * m.adjustment / p.qty / SCALE if p.qty != 0 else 0.0
@@ -115,66 +117,99 @@ def _carry_out(s, strategy, here, cause, ts_event, ts_init, code):
     if warming != 0:  # before the run's first day memory learns and nothing is sent
         return
     for k in range(ctx.count):
-        _place(s, strategy, here, ctx.intents[k], cause, ts_event, ts_init)
+        _place(s, strategy, here, ctx.intents, k, cause, ts_event, ts_init)
 
 
 @jit_call
-def _place(s, strategy, here, intent, cause, ts_event, ts_init):
+def _place(s, strategy, here, intents, k, cause, ts_event, ts_init):
+    """Carry out the k-th intent of a call."""
+    intent = intents[k]
     signal = draft(s, SIGNAL, KERNEL, cause, ts_event, ts_init)
     instrument = here if intent.instrument == HERE else intent.instrument
     known = 0 <= instrument < rules(s).instruments
     tick = max(1, instrument_row(s, instrument).tick) if known else 1  # 0: not in this run, denied below
     factor = market(s, instrument).adjustment if known else 1.0
     signal.instrument, signal.strategy, signal.side = instrument, strategy, intent.side
-    signal.order_type, signal.tif, signal.ref, signal.qty = intent.order_type, intent.tif, intent.ref, intent.qty
+    signal.order_type, signal.tif, signal.qty = intent.order_type, intent.tif, intent.qty
     signal.px = to_units(intent.price / factor, tick, SCALE)
     signal.trigger_px = to_units(intent.trigger_price / factor, tick, SCALE)
+    signal.trail = to_units(intent.trail / factor, tick, SCALE)
+    signal.expire_ts = intent.expire_ts
+    signal.flags = intent.flags & MAY_ASK
     signal.value = intent.strength + 0.0 if intent.strength == intent.strength else 0.0  # no NaN, no -0.0 on tape
+    if intent.action == CANCEL or intent.action == REPLACE:
+        signal.side, signal.ref = 0, intent.ref
+        signal.flags = 0 if intent.action == CANCEL else F_REPLACE
+    elif known:
+        signal.product = product_of(s, strategy, instrument, intent.product)
+        _start_trailing(s, signal)
+    link = intent.ref - 1 if 0 < intent.ref <= k else -1
+    if signal.flags & HELD:
+        signal.flags |= REDUCE_ONLY
+    elif signal.flags & OCO:
+        signal.parent = intents[link].signal if link >= 0 else signal.seq
     emit(s, signal)
-    if signal.side == 0:
+    intent.signal, intent.order_id = signal.seq, 0
+    if intent.action == CANCEL:
         _cancel(s, signal)
+    elif intent.action == REPLACE:
+        _replace(s, signal)
+    elif signal.flags & HELD:
+        submit_held(s, signal, intents[link].signal if link >= 0 else 0, intents[link].order_id if link >= 0 else 0)
     else:
-        _submit(s, signal)
+        intent.order_id = submit(s, signal)
+
+
+@jit
+def _start_trailing(s, signal):
+    """A trailing stop without a trigger of its own begins at the mark; a held one at its parent's fill."""
+    if signal.order_type == TRAILING_STOP and signal.trigger_px == 0 and not signal.flags & HELD:
+        mark = market(s, signal.instrument).mark
+        if mark > 0 and 0 < signal.trail < PX_MAX:
+            signal.trigger_px = trailing_trigger(s, signal.instrument, signal.side, signal.trail, mark)
 
 
 @jit_call
-def _submit(s, signal):
-    reason, reserve_px = check(s, signal)
-    kind = SUBMITTED if reason == NONE else DENIED
-    e = draft(s, kind, KERNEL, signal.seq, signal.ts_event, signal.ts_init)
-    copy_terms(e, signal)
-    e.order_id, e.ref, e.reason, e.reserve_px = e.seq, signal.seq, reason, reserve_px
-    e.leaves_qty = e.qty if reason == NONE else 0
-    e.status = ST_SUBMITTED if reason == NONE else ST_DENIED
-    emit(s, e)
-    if reason == NONE and e.order_type != MARKET and rules(s).simulate != 0:
-        answer = report(s, ACCEPTED, VENUE_SIM, e, e.seq, e.ts_event, e.ts_init)
-        answer.status = ST_ACCEPTED
-        emit(s, answer)
+def product_of(s, strategy, instrument, asked):
+    """The product of an order that asks for `asked`: without a word, the position's, or else the run's."""
+    p = position(s, strategy, instrument)
+    if asked != 0:
+        return asked
+    return p.product if p.qty != 0 or p.open_orders > 0 else rules(s).product
 
 
 @jit_call
 def _cancel(s, signal):
     """Cancel one working order of this strategy (`ref`), or all it has in the instrument."""
-    if signal.instrument < 0 or signal.instrument >= rules(s).instruments:
-        return
-    slot = market(s, signal.instrument).order_head
-    if signal.ref != 0:
-        slot = find_slot(s, signal.instrument, signal.ref)
+    slot = _first_of(s, signal)
     while slot >= 0:
         o = order(s, slot)
-        after = -1 if signal.ref != 0 else o.next
+        last = o.order_id
         if o.strategy == signal.strategy and o.status != ST_PENDING_CANCEL:
-            _cancel_order(s, signal, o)
-        slot = after
+            send_cancel(s, o, REQUESTED, signal)
+        slot = -1 if signal.ref != 0 else first_after(s, signal.instrument, last)
+    if 0 <= signal.instrument < rules(s).instruments:
+        settle_links(s, signal.strategy, signal.instrument, signal)
+
+
+@jit
+def _first_of(s, signal):
+    """Slot of the order a signal names, or of the first in its instrument; -1 for none."""
+    if signal.ref != 0:
+        return find_slot(s, signal.instrument, signal.ref)
+    known = 0 <= signal.instrument < rules(s).instruments
+    return market(s, signal.instrument).order_head if known else -1
 
 
 @jit_call
-def _cancel_order(s, signal, o):
-    e = report(s, CANCEL_SUBMITTED, KERNEL, o, signal.seq, signal.ts_event, signal.ts_init)
-    e.status, e.reason = ST_PENDING_CANCEL, REQUESTED
-    emit(s, e)
-    if rules(s).simulate != 0:
-        answer = report(s, CANCELED, VENUE_SIM, o, e.seq, e.ts_event, e.ts_init)
-        answer.status, answer.reason = ST_CANCELED, REQUESTED
-        emit(s, answer)
+def _replace(s, signal):
+    """Change the working order of this strategy that `ref` names, or its newest here; a term of 0 stays as it is."""
+    slot, found = _first_of(s, signal), -1
+    while slot >= 0:
+        if order(s, slot).strategy == signal.strategy:
+            found = slot
+        slot = -1 if signal.ref != 0 else order(s, slot).next
+    if found < 0 or order(s, found).status == ST_PENDING_CANCEL or order(s, found).status == ST_PENDING_REPLACE:
+        deny(s, signal, NOT_WORKING, 0, 0)
+    else:
+        replace(s, signal, order(s, found))

@@ -23,7 +23,7 @@ class Engine:
         capacity: Capacity,
         rules: Rules,
         limits: Mapping[str, int],
-        instruments: Iterable[tuple[int, int, int]],
+        instruments: Iterable[tuple[int, ...]],
         strategies: Sequence[tuple[Program, Mapping[str, float]]],
     ) -> None:
         strides = [program.definition.dtype.itemsize for program, _ in strategies]

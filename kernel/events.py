@@ -1,10 +1,11 @@
 """Drafting the kernel's own events into `out`."""
 
-from kernel.codes import Origin, code
+from kernel.codes import Kind, Origin, code
 from kernel.evolve import evolve
 from kernel.jit import jit, jit_call
 from kernel.tables import account, output
 
+FILLED = code(Kind.ORDER_FILLED)
 KERNEL, VENUE_SIM = code(Origin.KERNEL), code(Origin.VENUE_SIM)
 
 
@@ -24,7 +25,7 @@ def blank(s, cause, ts_event, ts_init):
     e.kind, e.origin, e.side, e.order_type = 0, 0, 0, 0
     e.tif, e.status, e.reason, e.product = 0, 0, 0, 0
     e.order_id, e.ref, e.qty, e.px, e.trigger_px = 0, 0, 0, 0, 0
-    e.fee, e.cum_qty, e.leaves_qty, e.reserve_px = 0, 0, 0, 0
+    e.fee, e.cum_qty, e.leaves_qty, e.reserve_px = 0, 0, 0, 0  # every slot of the body, whatever a family calls it
     e.value = 0.0
     return e
 
@@ -33,7 +34,8 @@ def blank(s, cause, ts_event, ts_init):
 def copy_terms(e, terms):
     """Copy what an order is, from a SIGNAL, an order event or a working order."""
     e.instrument, e.strategy, e.side = terms.instrument, terms.strategy, terms.side
-    e.order_type, e.tif = terms.order_type, terms.tif
+    e.order_type, e.tif, e.product = terms.order_type, terms.tif, terms.product
+    e.flags = terms.flags
     e.qty, e.px, e.trigger_px = terms.qty, terms.px, terms.trigger_px
 
 
@@ -43,6 +45,8 @@ def report(s, kind, origin, o, cause, ts_event, ts_init):
     e = draft(s, kind, origin, cause, ts_event, ts_init)
     copy_terms(e, o)
     e.order_id, e.cum_qty, e.leaves_qty = o.order_id, o.cum_qty, o.leaves_qty
+    if kind != FILLED:
+        e.trail = o.trail
     return e
 
 

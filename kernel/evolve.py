@@ -3,31 +3,26 @@
 Folding a recorded tape and running the step go through here alike, which is why they cannot disagree.
 """
 
-from kernel.accounting import apply_dividend, apply_fill, apply_split, revalue
-from kernel.codes import Flag, Kind, Reason, Status, TradingState, code
+from kernel.accounting import apply_dividend, apply_split, revalue
+from kernel.codes import Flag, Kind, Reason, TradingState, code
 from kernel.jit import jit, jit_call
-from kernel.lifecycle import TRANSITION
-from kernel.orders import count_working, find_slot, free_slot, open_slot
-from kernel.reserve import set_aside, value_order
-from kernel.state import LIMITS
-from kernel.tables import account, book, limits, market, order, pending_fill, program_of, rules, touched
-from kernel.units import HALF_UP, MONEY_MAX, PX_MAX, QTY_MAX, SHARE, UP, fits_product, mul_div
+from kernel.orders import open_slot
+from kernel.reports import FIRST_REPORT, LAST_REPORT, fold_report, refuse_report
+from kernel.rows import LIMITS
+from kernel.tables import account, book, limit_word, market, rules, touched
+from kernel.trailing import follow_slice
+from kernel.units import HALF_UP, MONEY_MAX, PX_MAX, SHARE, mul_div
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 SIGNAL, SUBMITTED, DENIED = code(Kind.SIGNAL), code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
-CANCEL_SUBMITTED, TRIGGERED = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_TRIGGERED)
-FILLED, RESTATED = code(Kind.ORDER_FILLED), code(Kind.ORDER_RESTATED)
-FIRST_REPORT, LAST_REPORT = CANCEL_SUBMITTED, RESTATED  # kinds that speak about a working order
 LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
 TRADING_STATE_CHANGED = code(Kind.TRADING_STATE_CHANGED)
 PAUSED, RESUMED, FAULT = code(Kind.STRATEGY_PAUSED), code(Kind.STRATEGY_RESUMED), code(Kind.STRATEGY_FAULT)
 EQUITY = code(Kind.EQUITY)
 WARM_UP = code(Flag.WARM_UP)
-NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = code(Reason.NONE), code(Reason.ILLEGAL_MOVE), code(Reason.UNKNOWN_ORDER)
-OVERFILL, OVERFLOW, UNKNOWN_INSTRUMENT = code(Reason.OVERFILL), code(Reason.OVERFLOW), code(Reason.UNKNOWN_INSTRUMENT)
-ST_FILLED, ST_ILLEGAL = code(Status.FILLED), code(Status.ILLEGAL)
-ST_CANCELED, ST_REJECTED, ST_EXPIRED = code(Status.CANCELED), code(Status.REJECTED), code(Status.EXPIRED)
-ACTIVE, HALTED, BAD_COMMAND = code(TradingState.ACTIVE), code(TradingState.HALTED), code(Reason.BAD_COMMAND)
+NONE, OVERFLOW, BAD_COMMAND = code(Reason.NONE), code(Reason.OVERFLOW), code(Reason.BAD_COMMAND)
+UNKNOWN_INSTRUMENT = code(Reason.UNKNOWN_INSTRUMENT)
+ACTIVE, HALTED = code(TradingState.ACTIVE), code(TradingState.HALTED)
 LIMIT_FIELDS = len(LIMITS.names)
 RUNNING, ON_PAUSE, FAILED = 0, 1, 2  # book.stopped
 
@@ -82,7 +77,7 @@ def fold_other(s, e):
     elif kind == DENIED:
         a.denied += 1
     elif FIRST_REPORT <= kind <= LAST_REPORT:
-        _fold_report(s, e)
+        fold_report(s, e)
     elif kind == EQUITY:
         interval = rules(s).equity_interval
         if interval > 0:
@@ -98,51 +93,6 @@ def fold_other(s, e):
 
 
 @jit_call
-def _fold_report(s, e):
-    """Fold what a venue says about a working order; a report that `refusal` names changes nothing."""
-    if refusal(s, e) != NONE:
-        return
-    slot = find_slot(s, e.instrument, e.order_id)
-    a, o = account(s), order(s, slot)
-    status = TRANSITION[o.status, e.kind]
-    strategy, instrument = o.strategy, o.instrument
-    if e.kind == FILLED:
-        a.fills += 1
-        o.leaves_qty -= e.qty
-        o.cum_qty += e.qty
-        count_working(s, o, -e.qty, 0)
-        _remember_fill(s, o, e)
-        apply_fill(s, o.strategy, o.instrument, o.side, e.qty, e.px, e.fee)
-        if o.leaves_qty == 0:
-            status = ST_FILLED
-    elif e.kind == TRIGGERED:
-        o.triggered_by = e.cause if e.cause > 0 else e.seq
-    elif e.kind == RESTATED:
-        count_working(s, o, e.leaves_qty - o.leaves_qty, 0)
-        o.reserve_px = min(PX_MAX - 1, mul_div(o.reserve_px, o.qty, e.qty, UP))  # the same value in other shares
-        o.qty, o.leaves_qty, o.cum_qty, o.px, o.trigger_px = e.qty, e.leaves_qty, e.cum_qty, e.px, e.trigger_px
-    o.status = status
-    if status == ST_FILLED or status == ST_CANCELED or status == ST_REJECTED or status == ST_EXPIRED:
-        free_slot(s, slot)
-    else:
-        value_order(s, o)
-    set_aside(s, strategy, instrument)
-
-
-@jit
-def _remember_fill(s, o, e):
-    """Keep a fill for its strategy's on_fill, called when the slice ends."""
-    a = account(s)
-    if program_of(s, o.strategy).on_fill == 0:
-        return
-    assert a.pending_fills < s.fills_count, "more fills in one slice than capacity.open_orders"
-    f = pending_fill(s, a.pending_fills)
-    f.order_id, f.qty, f.px, f.fee, f.seq, f.ts = o.order_id, e.qty, e.px, e.fee, e.seq, e.ts_event
-    f.instrument, f.strategy, f.side = o.instrument, o.strategy, o.side
-    a.pending_fills += 1
-
-
-@jit_call
 def _fold_control(s, e):
     a, kind = account(s), e.kind
     if LIMIT_CHANGED <= kind <= CASH_ADJUSTED and refusal(s, e) != NONE:
@@ -154,17 +104,7 @@ def _fold_control(s, e):
     elif kind == TRADING_STATE_CHANGED:
         a.trading_state = e.setting
     elif kind == LIMIT_CHANGED:
-        limit = limits(s)
-        if e.code == 0:
-            limit.max_order_qty = e.setting
-        elif e.code == 1:
-            limit.max_order_notional = e.setting
-        elif e.code == 2:
-            limit.max_position_qty = e.setting
-        elif e.code == 3:
-            limit.allow_short = e.setting
-        elif e.code == 4:
-            limit.market_buffer_bps = e.setting
+        limit_word(s, e.code).instrument = e.setting
     elif kind == FAULT:
         a.faults += 1
         book(s, e.strategy).stopped = FAILED
@@ -200,29 +140,14 @@ def refusal(s, e):
         return NONE if fits else OVERFLOW
     if e.kind == DIVIDEND:
         return NONE if 0 <= e.amount < PX_MAX else OVERFLOW
-    slot = find_slot(s, e.instrument, e.order_id)
-    if slot < 0:
-        return UNKNOWN_ORDER
-    o = order(s, slot)
-    if TRANSITION[o.status, e.kind] == ST_ILLEGAL:
-        return ILLEGAL_MOVE
-    if e.kind == FILLED:
-        fee_fits = -MONEY_MAX < e.fee < MONEY_MAX  # not abs(): that of the lowest int64 is itself
-        if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fits_product(e.qty, e.px) and fee_fits):
-            return OVERFLOW
-        if e.qty > o.leaves_qty:
-            return OVERFILL
-    elif e.kind == RESTATED:
-        qty_fits = 0 < e.leaves_qty < QTY_MAX and 0 <= e.cum_qty < QTY_MAX and e.qty == e.leaves_qty + e.cum_qty
-        if not (qty_fits and 0 <= e.px < PX_MAX and 0 <= e.trigger_px < PX_MAX):
-            return OVERFLOW
-    return NONE
+    return refuse_report(s, e)
 
 
 @jit
 def close_slice(s):
     """End the open slice: the account's peak and deepest fall are taken once, after marks and fills."""
     a = account(s)
+    follow_slice(s)
     equity = a.cash + a.market_value
     if equity > a.peak:
         a.peak, a.fall = equity, 0

@@ -10,7 +10,7 @@ from kernel.trace import TRACE
 
 
 class Fold:
-    """Positions of a tape, rebuilt row by row. `instruments` are (number, tick, lot); `strategies` how many there are.
+    """Positions of a tape, rebuilt row by row. `instruments` are Terms; `strategies` how many there are.
 
     `rules.cash` is the run's opening cash.
     """
@@ -20,7 +20,7 @@ class Fold:
         capacity: Capacity,
         rules: Rules,
         limits: Mapping[str, int],
-        instruments: Sequence[tuple[int, int, int]],
+        instruments: Sequence[tuple[int, ...]],
         strategies: int,
     ) -> None:
         self.state = new_state(capacity, rules, dict(limits), instruments, [8] * strategies)

@@ -5,20 +5,23 @@ already resting; when the last one is in, marks and equity are taken once, fills
 (strategy, instrument) order.
 """
 
-from kernel.codes import Flag, Kind, Reason, code
+from kernel.codes import Flag, Kind, Reason, TimerCode, code
 from kernel.decide import call_on_bar, call_on_fill
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, jit_entry
+from kernel.links import settle_links
+from kernel.orders import owner_of
 from kernel.rehearse import fold_answers, fold_rest
+from kernel.reports import FIRST_REPORT, LAST_REPORT
 from kernel.state import room_for_a_call
 from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
 from kernel.trace import fold
 from kernel.units import SHARE
-from kernel.venue import match, restate_orders
+from kernel.venue import end_day, match, restate_orders
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
-FIRST_REPORT, LAST_REPORT = code(Kind.ORDER_CANCEL_SUBMITTED), code(Kind.ORDER_RESTATED)
+TIMER, SESSION_CLOSE = code(Kind.TIMER), code(TimerCode.SESSION_CLOSE)
 EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
 LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
 SLICE_END, NONE = code(Flag.SLICE_END), code(Reason.NONE)
@@ -30,7 +33,7 @@ _room = jit(room_for_a_call)
 @jit
 def room_needed(s):
     """Most events the next input or strategy call can add, with the orders open now."""
-    return _room(account(s).open_orders)
+    return _room(account(s).open_orders, account(s).linked)
 
 
 @jit
@@ -134,8 +137,8 @@ def take_other(s, e):
         evolve(s, e)
         return
     e.seq = account(s).seq + 1
-    command = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED
-    if command or e.kind == SPLIT or e.kind == DIVIDEND or FIRST_REPORT <= e.kind <= LAST_REPORT:
+    command, reported = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED, FIRST_REPORT <= e.kind <= LAST_REPORT
+    if command or e.kind == SPLIT or e.kind == DIVIDEND or reported:
         reason = refusal(s, e)
         if reason != NONE:
             evolve(s, e)
@@ -148,9 +151,14 @@ def take_other(s, e):
         e.settle_px = market(s, e.instrument).mark
     elif e.kind == RUN_ENDED:
         close_slice(s)
+    strategy = owner_of(s, e.instrument, e.order_id) if reported else 0  # whatever the report says
     evolve(s, e)
-    if e.kind == SPLIT and rules(s).simulate != 0:
+    if reported:
+        settle_links(s, strategy, e.instrument, e)
+    elif e.kind == SPLIT and rules(s).simulate != 0:
         restate_orders(s, e)
+    elif e.kind == TIMER and e.code == SESSION_CLOSE and rules(s).simulate != 0:
+        end_day(s, e)
     elif e.kind == RUN_ENDED:
         emit(s, draft_equity(s, e.seq, e.ts_event, e.ts_init))
 

@@ -1,37 +1,50 @@
 """The table of working orders: a free list of slots and one doubly linked chain an instrument, oldest first.
 
-A linear scan of 1,024 slots costs ten times the rest of the step; a chain costs what is working.
+A linear scan of 1,024 slots costs ten times the rest of the step; a chain costs what is working. Orders that were
+canceled or expired are remembered for a while: a fill may have been under way.
 """
 
-from kernel.codes import OrderType, Side, code
+from kernel.codes import Flag, OrderType, Side, Status, code
 from kernel.jit import jit, jit_call
 from kernel.reserve import set_aside, value_order
-from kernel.tables import account, book, market, order, position, rules
+from kernel.tables import account, book, gone_order, market, order, position, rules
 
-_BUY, _MARKET = code(Side.BUY), code(OrderType.MARKET)
+_BUY, _MARKET, _TRAILING = code(Side.BUY), code(OrderType.MARKET), code(OrderType.TRAILING_STOP)
+_HELD, _OCO, _REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
+_LINKS = _HELD | _OCO | _REDUCE_ONLY
+_PENDING_NEW = code(Status.PENDING_NEW)
 
 
 @jit_call
 def open_slot(s, e):
     """Put the order of an ORDER_SUBMITTED event into a free slot, at the end of its instrument's chain."""
-    a, m = account(s), market(s, e.instrument)
+    a, m, p = account(s), market(s, e.instrument), position(s, e.strategy, e.instrument)
     slot = a.free_slot
     assert slot >= 0, "the order table is full: risk must have denied this order"
     o = order(s, slot)
     a.free_slot = o.next
     a.open_orders += 1
     o.order_id, o.ts_submitted = e.order_id, e.ts_init
-    o.qty, o.leaves_qty, o.cum_qty = e.qty, e.qty, 0
-    o.px, o.trigger_px, o.triggered_by = e.px, e.trigger_px, 0
-    o.reserve_px, o.value = e.reserve_px, 0
+    o.px, o.trigger_px, o.trail, o.expire_ts = e.px, e.trigger_px, e.trail, e.expire_ts
+    o.reserve_px = e.reserve_px
     o.instrument, o.strategy, o.side = e.instrument, e.strategy, e.side
-    o.order_type, o.tif, o.status = e.order_type, e.tif, e.status
+    o.order_type, o.tif, o.status, o.stood = e.order_type, e.tif, e.status, e.status
+    o.flags, o.product, o.parent, o.full_qty = e.flags, e.product, e.parent, e.qty
+    o.qty = o.leaves_qty = 0 if e.status == _PENDING_NEW else e.qty
     o.next, o.previous = -1, m.order_tail
     if m.order_tail >= 0:
         order(s, m.order_tail).next = slot
     else:
         m.order_head = slot
     m.order_tail = slot
+    if p.qty == 0 and p.open_orders == 0:
+        p.product = e.product
+    if o.flags & _LINKS:
+        p.linked += 1
+        a.linked += 1
+    if o.order_type == _TRAILING:
+        m.trailing += 1
+        a.trailing += 1
     count_working(s, o, o.leaves_qty, 1)
     value_order(s, o)
     set_aside(s, o.strategy, o.instrument)
@@ -41,7 +54,7 @@ def open_slot(s, e):
 def free_slot(s, slot):
     """Take a finished order out of its chain."""
     a, o = account(s), order(s, slot)
-    m = market(s, o.instrument)
+    m, p = market(s, o.instrument), position(s, o.strategy, o.instrument)
     if o.previous >= 0:
         order(s, o.previous).next = o.next
     else:
@@ -50,12 +63,16 @@ def free_slot(s, slot):
         order(s, o.next).previous = o.previous
     else:
         m.order_tail = o.previous
-    count_working(s, o, -o.leaves_qty, -1)
-    o.leaves_qty = 0
+    if o.flags & _LINKS:
+        p.linked -= 1
+        a.linked -= 1
+    if o.order_type == _TRAILING:
+        m.trailing -= 1
+        a.trailing -= 1
+    count_working(s, o, -o.leaves_qty - o.more_qty, -1)
+    o.leaves_qty = o.more_qty = 0
     value_order(s, o)
-    o.order_id = o.ts_submitted = o.qty = o.leaves_qty = o.cum_qty = o.px = o.trigger_px = o.triggered_by = 0
-    o.reserve_px = 0
-    o.instrument = o.strategy = o.side = o.order_type = o.tif = o.status = 0
+    _clear(o)
     o.previous = -1
     o.next = a.free_slot
     a.free_slot = slot
@@ -63,10 +80,23 @@ def free_slot(s, slot):
 
 
 @jit
+def _clear(o):
+    o.order_id = o.ts_submitted = o.qty = o.leaves_qty = o.cum_qty = o.px = o.trigger_px = o.triggered_by = 0
+    o.reserve_px = o.value = o.instrument = o.strategy = o.side = o.order_type = o.tif = o.status = o.stood = 0
+    o.flags = o.product = o.trail = o.expire_ts = o.parent = o.more_qty = o.next_reserve_px = o.full_qty = 0
+    o.entered_qty = o.exited_qty = o.entry_px = o.entry_seq = o.over = 0
+
+
+@jit
 def count_working(s, o, qty, orders):
     """Add `qty` and `orders` to what works for this order's position and book."""
     p = position(s, o.strategy, o.instrument)
-    if o.side == _BUY:
+    if o.flags & _REDUCE_ONLY:
+        if o.side == _BUY:
+            p.reducing_buy += qty
+        else:
+            p.reducing_sell += qty
+    elif o.side == _BUY:
         p.working_buy += qty
     else:
         p.working_sell += qty
@@ -87,3 +117,42 @@ def find_slot(s, instrument, order_id):
             return slot
         slot = order(s, slot).next
     return -1
+
+
+@jit_call
+def bury(s, o):
+    """Remember a canceled or expired order; the oldest one remembered makes room."""
+    a = account(s)
+    g = gone_order(s, a.gone % s.gone_count)
+    g.order_id, g.cum_qty, g.leaves_qty = o.order_id, o.cum_qty, o.leaves_qty
+    g.instrument, g.strategy, g.side = o.instrument, o.strategy, o.side
+    a.gone += 1
+
+
+@jit_call
+def find_gone(s, instrument, order_id):
+    """Row of a remembered order, -1 when there is none."""
+    for row in range(min(account(s).gone, s.gone_count)):
+        g = gone_order(s, row)
+        if g.order_id == order_id and g.instrument == instrument:
+            return row
+    return -1
+
+
+@jit_call
+def first_after(s, instrument, order_id):
+    """Slot of the oldest working order of an instrument that is younger than `order_id`, -1 for none."""
+    slot = market(s, instrument).order_head
+    while slot >= 0 and order(s, slot).order_id <= order_id:
+        slot = order(s, slot).next
+    return slot
+
+
+@jit_call
+def owner_of(s, instrument, order_id):
+    """The strategy whose order it is, working or remembered; 0 for none."""
+    slot = find_slot(s, instrument, order_id)
+    if slot >= 0:
+        return order(s, slot).strategy
+    row = find_gone(s, instrument, order_id)
+    return gone_order(s, row).strategy if row >= 0 else 0

@@ -7,8 +7,8 @@ call sees the account as it was.
 
 from kernel.codes import Kind, Origin, code
 from kernel.evolve import evolve
+from kernel.frame import HERE, INTENTS
 from kernel.jit import jit, jit_call
-from kernel.state import HERE, INTENTS
 from kernel.tables import call_frame, input_event
 
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)

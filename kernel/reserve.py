@@ -7,9 +7,18 @@ fee included: closing must always be possible.
 """
 
 from kernel.accounting import fee_of
+from kernel.codes import Flag, Status, code
 from kernel.jit import jit, jit_call
 from kernel.tables import account, market, order, position
 from kernel.units import MONEY_MAX, PX_MAX, fits_product
+
+_REDUCE_ONLY, _PENDING_NEW = code(Flag.REDUCE_ONLY), code(Status.PENDING_NEW)
+
+
+@jit
+def may_open(o):
+    """Whether a working order counts: one that waits for its parent, or only reduces, opens nothing."""
+    return (o.flags & _REDUCE_ONLY) == 0 and o.status != _PENDING_NEW
 
 
 @jit_call
@@ -19,7 +28,7 @@ def cheapest_px(s, strategy, instrument, side):
     slot = market(s, instrument).order_head
     while slot >= 0:
         o = order(s, slot)
-        if o.strategy == strategy and o.side == side and o.reserve_px < px:
+        if o.strategy == strategy and o.side == side and o.reserve_px < px and may_open(o):
             px = o.reserve_px
         slot = o.next
     return px
@@ -61,12 +70,14 @@ def set_aside(s, strategy, instrument):
 
 @jit_call
 def value_order(s, o):
-    """Count a working order at what is left of it; at nothing once nothing is."""
+    """Count a working order at what is left of it, and at what a change under way may make of that; at nothing once
+    nothing is left."""
     p = position(s, o.strategy, o.instrument)
     value = 0
-    if o.leaves_qty > 0:
-        assert fits_product(o.leaves_qty, o.reserve_px), "an order is worth more than money holds"
-        value = cash_for(s, o.leaves_qty, o.reserve_px)
+    if o.leaves_qty > 0 and may_open(o):
+        qty, px = o.leaves_qty + o.more_qty, max(o.reserve_px, o.next_reserve_px)
+        assert fits_product(qty, px), "an order is worth more than money holds"
+        value = cash_for(s, qty, px)
     if o.side > 0:
         p.value_buy += value - o.value
     else:

@@ -1,14 +1,21 @@
 """Pre-trade checks: every signal passes here, and only what passes becomes an order."""
 
-from kernel.codes import OrderType, Reason, Side, TimeInForce, TradingState, code
+from kernel.codes import Flag, OrderType, Product, Reason, Side, Status, TimeInForce, TradingState, code
+from kernel.frame import LINKS
 from kernel.jit import jit, jit_call
+from kernel.orders import find_slot
 from kernel.reserve import cash_for, closable, to_set_aside
-from kernel.tables import account, book, free_cash, instrument_row, limits, market, position, rules
+from kernel.tables import account, book, free_cash, instrument_row, limits, market, order, position, rules
 from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, fits_product, mul_div
 
 MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
 STOP_MARKET, STOP_LIMIT = code(OrderType.STOP_MARKET), code(OrderType.STOP_LIMIT)
-BUY, SELL, GTC, IOC = code(Side.BUY), code(Side.SELL), code(TimeInForce.GTC), code(TimeInForce.IOC)
+TRAILING_STOP = code(OrderType.TRAILING_STOP)
+BUY, SELL = code(Side.BUY), code(Side.SELL)
+GTC, GTD, IOC, FOK = code(TimeInForce.GTC), code(TimeInForce.GTD), code(TimeInForce.IOC), code(TimeInForce.FOK)
+HELD, OCO, REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
+LAST_PRODUCT = code(max(Product))
+ST_PENDING_NEW = code(Status.PENDING_NEW)
 HALTED, REDUCING = code(TradingState.HALTED), code(TradingState.REDUCING)
 NONE, QTY_NOT_POSITIVE, QTY_OVER_LIMIT = code(Reason.NONE), code(Reason.QTY_NOT_POSITIVE), code(Reason.QTY_OVER_LIMIT)
 QTY_OFF_LOT, NOTIONAL_OVER_LIMIT, CASH = code(Reason.QTY_OFF_LOT), code(Reason.NOTIONAL_OVER_LIMIT), code(Reason.CASH)
@@ -17,95 +24,216 @@ PRICE_NOT_POSITIVE, NO_MARK = code(Reason.PRICE_NOT_POSITIVE), code(Reason.NO_MA
 ORDER_TABLE_FULL, OVERFLOW = code(Reason.ORDER_TABLE_FULL), code(Reason.OVERFLOW)
 TRADING_HALTED, TRADING_REDUCING = code(Reason.TRADING_HALTED), code(Reason.TRADING_REDUCING)
 STRATEGY_STOPPED, UNKNOWN_INSTRUMENT = code(Reason.STRATEGY_STOPPED), code(Reason.UNKNOWN_INSTRUMENT)
-UNKNOWN_ORDER_TYPE = code(Reason.UNKNOWN_ORDER_TYPE)
+UNKNOWN_ORDER_TYPE, TIME_PASSED = code(Reason.UNKNOWN_ORDER_TYPE), code(Reason.TIME_PASSED)
+QTY_OVER_FREEZE, NOTHING_TO_REDUCE = code(Reason.QTY_OVER_FREEZE), code(Reason.NOTHING_TO_REDUCE)
+PRODUCT_MIXED, PARENT_GONE = code(Reason.PRODUCT_MIXED), code(Reason.PARENT_GONE)
+TOO_MANY_LINKED, NOT_WORKING = code(Reason.TOO_MANY_LINKED), code(Reason.NOT_WORKING)
+QTY_ALREADY_FILLED = code(Reason.QTY_ALREADY_FILLED)
 BPS = 10_000
 
 
-@jit
+@jit_call
 def _refuse_shape(s, e):
-    """What is wrong with the order in itself."""
+    """What is wrong with the order in itself: (reason, actual, allowed)."""
     if e.instrument < 0 or e.instrument >= rules(s).instruments or instrument_row(s, e.instrument).selected == 0:
-        return UNKNOWN_INSTRUMENT
-    if (e.side != BUY and e.side != SELL) or not (MARKET <= e.order_type <= STOP_LIMIT) or not (GTC <= e.tif <= IOC):
-        return UNKNOWN_ORDER_TYPE
+        return UNKNOWN_INSTRUMENT, e.instrument, rules(s).instruments - 1
+    known = MARKET <= e.order_type <= TRAILING_STOP and GTC <= e.tif <= GTD and 0 <= e.product <= LAST_PRODUCT
+    if not known or (e.side != BUY and e.side != SELL):
+        return UNKNOWN_ORDER_TYPE, e.order_type, TRAILING_STOP
     if e.qty <= 0:
-        return QTY_NOT_POSITIVE
-    if e.qty >= QTY_MAX or e.px >= PX_MAX or e.trigger_px >= PX_MAX:
-        return OVERFLOW
+        return QTY_NOT_POSITIVE, e.qty, 1
+    if e.qty >= QTY_MAX or e.px >= PX_MAX or e.trigger_px >= PX_MAX or e.trail >= PX_MAX:
+        return OVERFLOW, e.qty, QTY_MAX - 1
     if e.qty % instrument_row(s, e.instrument).lot != 0:
-        return QTY_OFF_LOT
+        return QTY_OFF_LOT, e.qty, instrument_row(s, e.instrument).lot
     if (e.order_type == LIMIT or e.order_type == STOP_LIMIT) and e.px <= 0:
-        return PRICE_NOT_POSITIVE
+        return PRICE_NOT_POSITIVE, e.px, 1
     if (e.order_type == STOP_MARKET or e.order_type == STOP_LIMIT) and e.trigger_px <= 0:
-        return PRICE_NOT_POSITIVE
+        return PRICE_NOT_POSITIVE, e.trigger_px, 1
+    if e.order_type == TRAILING_STOP and e.trail <= 0:
+        return PRICE_NOT_POSITIVE, e.trail, 1
+    if e.tif == GTD and e.expire_ts <= e.ts_init:
+        return TIME_PASSED, e.expire_ts, e.ts_init + 1
     if market(s, e.instrument).mark <= 0:
-        return NO_MARK
-    return NONE
+        return NO_MARK, 0, 1
+    return NONE, 0, 0
 
 
 @jit
-def reference_px(s, e):
+def slice_qty(s, instrument):
+    """Most one order may carry, whole lots; 0 for no bound."""
+    row = instrument_row(s, instrument)
+    return row.freeze - row.freeze % row.lot
+
+
+@jit_call
+def _refuse_slices(s, e):
+    """Why what is asked for cannot be sent in orders of the freeze quantity: (reason, actual, allowed)."""
+    a, most, orders = account(s), slice_qty(s, e.instrument), 1
+    if most > 0 and e.qty > most:
+        orders = (e.qty + most - 1) // most
+        whole = e.flags & OCO and not e.flags & HELD  # a pair is one order each
+        allowed = 1 if whole else limits(s).max_slices
+        if orders > allowed:
+            return QTY_OVER_FREEZE, e.qty, most * allowed
+    if a.open_orders + orders > s.orders_count:
+        return ORDER_TABLE_FULL, a.open_orders + orders, s.orders_count
+    if e.flags & (HELD | OCO | REDUCE_ONLY):
+        linked = position(s, e.strategy, e.instrument).linked
+        if linked + orders > LINKS:
+            return TOO_MANY_LINKED, linked + orders, LINKS
+    return NONE, 0, 0
+
+
+@jit
+def reference_px(s, instrument, side, order_type, px, trigger_px):
     """The price an order is valued at before it fills: the dearest it can fill at near today's prices.
 
     A buy limit fills at its price or below. Anything else may fill at the mark, whatever its own prices say: a sell
     limit far below it, a stop on the wrong side. So the dearer of its prices and the mark counts, with a buffer
     (`market_buffer_bps`, rounded up) because nothing holds the fill to it.
     """
-    if e.side == BUY and (e.order_type == LIMIT or e.order_type == STOP_LIMIT):
-        return e.px
-    base = max(market(s, e.instrument).mark, e.px, e.trigger_px)
+    if side == BUY and (order_type == LIMIT or order_type == STOP_LIMIT):
+        return px
+    base = max(market(s, instrument).mark, px, trigger_px)
     return mul_div(base, BPS + limits(s).market_buffer_bps, BPS, UP)
 
 
 @jit_call
+def _refuse_trading(s, e, opening):
+    """Why nothing, or nothing that opens, is sent now: (reason, actual, allowed)."""
+    a = account(s)
+    if book(s, e.strategy).stopped != 0:
+        return STRATEGY_STOPPED, book(s, e.strategy).stopped, 0
+    if a.trading_state == HALTED:
+        return TRADING_HALTED, 0, 0
+    if a.trading_state == REDUCING and opening > 0:
+        return TRADING_REDUCING, opening, 0
+    return NONE, 0, 0
+
+
+@jit_call
 def check(s, e):
-    """(reason, price it is valued at) for the order in SIGNAL `e` of strategy `e.strategy`.
+    """(reason, price it is valued at, actual, allowed) for the order in SIGNAL `e` of strategy `e.strategy`; the last
+    two are the number that was refused and what was allowed.
 
     What closes a position needs no cash; what opens one, long or short, sets its full value and fee aside. Working
     orders of the same side count with it, whichever fills first: see `kernel/reserve.py`.
     """
-    reason = _refuse_shape(s, e)
+    reason, actual, allowed = _refuse_shape(s, e)
     if reason != NONE:
-        return reason, 0
-    a, limit = account(s), limits(s)
-    if book(s, e.strategy).stopped != 0:
-        return STRATEGY_STOPPED, 0
-    if a.trading_state == HALTED:
-        return TRADING_HALTED, 0
-    if a.free_slot < 0:
-        return ORDER_TABLE_FULL, 0
+        return reason, 0, actual, allowed
     p = position(s, e.strategy, e.instrument)
     working = p.working_buy if e.side == BUY else p.working_sell
-    opening = e.qty - min(e.qty, max(0, closable(e.side, p.qty) - working))
-    if a.trading_state == REDUCING and opening > 0:
-        return TRADING_REDUCING, 0
-    if e.qty > limit.max_order_qty:
-        return QTY_OVER_LIMIT, 0
-    px = reference_px(s, e)
-    if px >= PX_MAX or not fits_product(e.qty, px):
-        return OVERFLOW, 0
-    if e.qty * px > limit.max_order_notional:
-        return NOTIONAL_OVER_LIMIT, 0
-    value, need = _value_with(s, e, p, working, px)
+    closes = closable(e.side, p.qty)
+    opening = 0 if e.flags & REDUCE_ONLY else e.qty - min(e.qty, max(0, closes - working))
+    reason, actual, allowed = _refuse_trading(s, e, opening)
+    if reason == NONE:
+        reason, actual, allowed = _refuse_slices(s, e)
+    if reason != NONE:
+        return reason, 0, actual, allowed
+    if e.flags & REDUCE_ONLY and closes == 0:
+        return NOTHING_TO_REDUCE, 0, e.qty, 0
+    if opening > 0 and (p.qty != 0 or p.open_orders > 0) and p.product != e.product:
+        return PRODUCT_MIXED, 0, e.product, p.product
+    px = reference_px(s, e.instrument, e.side, e.order_type, e.px, e.trigger_px)
+    reason, actual, allowed = _refuse_size(s, e.qty, px)
+    if reason != NONE or e.flags & REDUCE_ONLY:
+        return reason, px, actual, allowed
+    value, need = _value_with(s, e.strategy, e.instrument, e.side, e.qty, px)
     if value < 0:
-        return OVERFLOW, 0
+        return OVERFLOW, 0, e.qty, QTY_MAX - 1
     if opening == 0:
-        return NONE, px
-    if abs(p.qty + e.side * (working + e.qty)) > limit.max_position_qty:
-        return POSITION_OVER_LIMIT, 0
-    if e.side == SELL and limit.allow_short == 0:
-        return SHORT_NOT_ALLOWED, 0
-    if need > free_cash(s):
-        return CASH, 0
-    return NONE, px
+        return NONE, px, 0, 0
+    reason, actual, allowed = _refuse_opening(s, e.side, p.qty, working + e.qty, need)
+    return reason, px, actual, allowed
 
 
 @jit_call
-def _value_with(s, e, p, working, px):
+def _refuse_size(s, qty, px):
+    """Whether one order is too large: (reason, actual, allowed)."""
+    limit = limits(s)
+    if qty > limit.max_order_qty:
+        return QTY_OVER_LIMIT, qty, limit.max_order_qty
+    if px >= PX_MAX or not fits_product(qty, px):
+        return OVERFLOW, px, PX_MAX - 1
+    if qty * px > limit.max_order_notional:
+        return NOTIONAL_OVER_LIMIT, qty * px, limit.max_order_notional
+    return NONE, 0, 0
+
+
+@jit_call
+def _refuse_opening(s, side, held, working, need):
+    """Whether a position may grow to that, and cash covers it: (reason, actual, allowed)."""
+    limit = limits(s)
+    qty = abs(held + side * working)
+    if qty > limit.max_position_qty:
+        return POSITION_OVER_LIMIT, qty, limit.max_position_qty
+    if side == SELL and limit.allow_short == 0:
+        return SHORT_NOT_ALLOWED, held - working, 0
+    if need > free_cash(s):
+        return CASH, need, free_cash(s)
+    return NONE, 0, 0
+
+
+@jit_call
+def check_held(s, e, parent_id):
+    """(reason, actual, allowed) for an order that waits for `parent_id` to fill. It only ever reduces what that opens,
+    so it needs no cash; the rest of risk looked at the parent."""
+    reason, actual, allowed = _refuse_shape(s, e)
+    if reason != NONE:
+        return reason, actual, allowed
+    slot = find_slot(s, e.instrument, parent_id) if parent_id > 0 else -1
+    if slot < 0 or order(s, slot).strategy != e.strategy or order(s, slot).side != -e.side:
+        return PARENT_GONE, parent_id, 0
+    reason, actual, allowed = _refuse_slices(s, e)
+    if reason != NONE:
+        return reason, actual, allowed
+    return _refuse_size(s, e.qty, reference_px(s, e.instrument, e.side, e.order_type, e.px, e.trigger_px))
+
+
+@jit_call
+def check_change(s, o, qty, px, trigger_px):
+    """(reason, price it is valued at, actual, allowed) for working order `o` with another total quantity and prices."""
+    a, p = account(s), position(s, o.strategy, o.instrument)
+    if o.status == ST_PENDING_NEW:
+        return NOT_WORKING, 0, 0, 0
+    if qty <= o.cum_qty:
+        return QTY_ALREADY_FILLED, 0, qty, o.cum_qty + 1
+    if qty >= QTY_MAX or px >= PX_MAX or trigger_px >= PX_MAX:
+        return OVERFLOW, 0, qty, QTY_MAX - 1
+    if qty % instrument_row(s, o.instrument).lot != 0:
+        return QTY_OFF_LOT, 0, qty, instrument_row(s, o.instrument).lot
+    most = slice_qty(s, o.instrument)
+    if most > 0 and qty > most:
+        return QTY_OVER_FREEZE, 0, qty, most
+    if o.flags & (HELD | REDUCE_ONLY) and qty > o.qty:
+        return NOTHING_TO_REDUCE, 0, qty, o.qty
+    reserve_px = reference_px(s, o.instrument, o.side, o.order_type, px, trigger_px)
+    reason, actual, allowed = _refuse_size(s, qty, reserve_px)
+    if reason != NONE or o.flags & REDUCE_ONLY:
+        return reason, reserve_px, actual, allowed
+    more = max(0, qty - o.qty)
+    grown, value = o.leaves_qty + more, cash_for(s, o.leaves_qty + more, max(o.reserve_px, reserve_px))
+    need = value - o.value
+    working = p.working_buy if o.side == BUY else p.working_sell
+    opening = working + more > closable(o.side, p.qty)
+    if opening and more > 0 and a.trading_state != 0:
+        return TRADING_REDUCING, reserve_px, grown, o.leaves_qty
+    if not opening or need <= 0:
+        return NONE, reserve_px, 0, 0
+    reason, actual, allowed = _refuse_opening(s, o.side, p.qty, working + more, need)
+    return reason, reserve_px, actual, allowed
+
+
+@jit_call
+def _value_with(s, strategy, instrument, side, qty, px):
     """(value of the side's working orders and this one, what more must be set aside); -1 where it does not fit."""
-    value, reserved = (p.value_buy, p.reserved_buy) if e.side == BUY else (p.value_sell, p.reserved_sell)
-    more = cash_for(s, e.qty, px)
+    p = position(s, strategy, instrument)
+    value, reserved = (p.value_buy, p.reserved_buy) if side == BUY else (p.value_sell, p.reserved_sell)
+    working = p.working_buy if side == BUY else p.working_sell
+    more = cash_for(s, qty, px)
     if more >= MONEY_MAX - value:
         return -1, 0
     value += more
-    return value, to_set_aside(s, e.strategy, e.instrument, e.side, working + e.qty, value, px) - reserved
+    return value, to_set_aside(s, strategy, instrument, side, working + qty, value, px) - reserved

@@ -74,33 +74,78 @@ FAMILIES: tuple[Family, ...] = (
         (("trade_px", PRICE), ("trade_qty", QTY)),
     ),
     Family(
-        "order",
+        "ticket",  # what is wished for and sent
+        (Kind.SIGNAL, Kind.ORDER_SUBMITTED),
         (
-            Kind.SIGNAL,
-            Kind.ORDER_SUBMITTED,
-            Kind.ORDER_DENIED,
+            ("order_id", NUMBER),  # seq of its ORDER_SUBMITTED
+            ("ref", NUMBER),  # SIGNAL: working order to cancel or replace, 0 for all
+            ("qty", QTY),
+            ("px", PRICE),  # limit price
+            ("trigger_px", PRICE),
+            ("trail", PRICE),  # TRAILING_STOP: how far behind the best price the trigger follows
+            ("expire_ts", TIME),  # GTD: when its time is over, 0 for never
+            ("parent", NUMBER),  # order that a held one waits for; seq of the signal that slices or a pair belong to
+            ("reserve_px", PRICE),  # SUBMITTED, REPLACE_SUBMITTED: what risk valued a unit of it at
+        ),
+        value="signal strength, whatever the strategy says it is",
+    ),
+    Family(
+        "denial",  # what risk refused
+        (Kind.ORDER_DENIED,),
+        (
+            ("order_id", NUMBER),  # its own seq
+            ("ref", NUMBER),  # working order it would have replaced
+            ("qty", QTY),
+            ("px", PRICE),
+            ("trigger_px", PRICE),
+            ("trail", PRICE),
+            ("actual", NUMBER),  # what it came to, in the units of the limit ...
+            ("parent", NUMBER),
+            ("allowed", NUMBER),  # ... and what the limit allows
+        ),
+    ),
+    Family(
+        "order",  # what became of it
+        (
             Kind.ORDER_CANCEL_SUBMITTED,
+            Kind.ORDER_REPLACE_SUBMITTED,
+            Kind.ORDER_RELEASED,
             Kind.ORDER_ACCEPTED,
             Kind.ORDER_REJECTED,
             Kind.ORDER_TRIGGERED,
-            Kind.ORDER_FILLED,
             Kind.ORDER_CANCELED,
             Kind.ORDER_EXPIRED,
             Kind.ORDER_RESTATED,
+            Kind.ORDER_REPLACED,
+            Kind.ORDER_CANCEL_REJECTED,
+            Kind.ORDER_REPLACE_REJECTED,
             Kind.ANOMALY,
         ),
         (
-            ("order_id", NUMBER),  # seq of its ORDER_SUBMITTED (of itself when denied)
-            ("ref", NUMBER),  # SIGNAL: working order to cancel, 0 for none
-            ("qty", QTY),  # FILLED: this fill's quantity; otherwise the order's
-            ("px", PRICE),  # limit price; FILLED: the fill's price
+            ("order_id", NUMBER),  # seq of its ORDER_SUBMITTED
+            ("ref", NUMBER),
+            ("qty", QTY),
+            ("px", PRICE),  # limit price
             ("trigger_px", PRICE),
-            ("fee", MONEY),  # FILLED: charges of this fill
+            ("trail", PRICE),
+            ("cum_qty", QTY),  # filled so far
+            ("leaves_qty", QTY),  # still working
+            ("reserve_px", PRICE),  # REPLACE_SUBMITTED: what risk valued a unit of it at
+        ),
+    ),
+    Family(
+        "fill",
+        (Kind.ORDER_FILLED,),
+        (
+            ("order_id", NUMBER),
+            ("ref", NUMBER),
+            ("qty", QTY),  # of this fill
+            ("px", PRICE),  # of this fill
+            ("trigger_px", PRICE),
+            ("fee", MONEY),  # charges of this fill
             ("cum_qty", QTY),  # filled so far, this fill included
             ("leaves_qty", QTY),  # still working
-            ("reserve_px", PRICE),  # SUBMITTED: what risk valued a unit of it at
         ),
-        value="signal strength, whatever the strategy says it is",
     ),
     Family(
         "split",
@@ -158,6 +203,7 @@ FAMILIES: tuple[Family, ...] = (
         value="largest fall from a peak at a slice end so far, as a share of that peak",
     ),
 )
+ORDERS = ("ticket", "denial", "order", "fill")  # families that use the header's side, order_type, tif, status, product
 TICKS = ("quote", "trade")  # families that retention may take away; all else is kept for good
 FAMILY_OF: dict[Kind, Family] = {kind: family for family in FAMILIES for kind in family.kinds}
 
@@ -179,8 +225,12 @@ class Record(np.void):
 
 def _layout(families: tuple[Family, ...]) -> np.dtype:
     names, formats, offsets = (list(column) for column in zip(*HEADER, strict=True))
+    known: set[str] = set()
     for family in families:
         for slot, (name, _) in enumerate(family.slots):
+            if name in known:
+                continue
+            known.add(name)
             names.append(name)
             formats.append(WORD)
             offsets.append(BODY_OFFSET + 8 * slot)
@@ -209,8 +259,8 @@ def _check_layout() -> None:
     assert end == BODY_OFFSET and BODY_OFFSET + 8 * BODY_SLOTS == EVENT_BYTES == EVENT.itemsize
     assert all(len(family.slots) <= BODY_SLOTS - 1 for family in FAMILIES)
     assert len(FAMILY_OF) == len(Kind) == sum(len(family.kinds) for family in FAMILIES)
-    names = [name for family in FAMILIES for name, _ in family.slots]
-    assert len(names) == len(set(names)), "a slot name belongs to one family"
+    places = {(name, slot, what) for family in FAMILIES for slot, (name, what) in enumerate(family.slots)}
+    assert len(places) == len({name for name, _, _ in places}), "a name is one slot and means one thing"
 
 
 _check_layout()

@@ -5,32 +5,40 @@
 
 from typing import NamedTuple
 
-from kernel.codes import OrderType, Side, TimeInForce
+from kernel.codes import Flag, OrderType, Product, Side, TimeInForce
+from kernel.frame import CANCEL, HERE, INTENTS, NEW, NOTHING, REPLACE
 from kernel.jit import jit_user, overload_number
-from kernel.state import HERE, INTENTS
 from kernel.units import QTY_MAX
 
 _MARKET, _LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
-_STOP, _STOP_LIMIT = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT)
+_STOP, _STOP_LIMIT, _TRAILING = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT), int(OrderType.TRAILING_STOP)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 GTC, IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
+FOK, GTD = int(TimeInForce.FOK), int(TimeInForce.GTD)  # DAY waits for feeds that bring the end of a session
+INTRADAY, DELIVERY, MARGIN = int(Product.INTRADAY), int(Product.DELIVERY), int(Product.MARGIN)
+_HELD, _OCO, _REDUCE_ONLY = int(Flag.HELD), int(Flag.OCO), int(Flag.REDUCE_ONLY)
 
 
 class Signal(NamedTuple):
-    """A wish; risk decides whether it becomes an order. `order_type` 0 is no wish at all."""
+    """A wish; risk decides whether it becomes an order. `action` 0 is no wish at all."""
 
+    action: int
     side: int
     qty: int
     order_type: int
     tif: int
     instrument: int
     ref: int
+    flags: int
+    product: int
+    expires: int
     price: float
     trigger_price: float
+    trail: float
     strength: float
 
 
-HOLD = Signal(0, 0, 0, GTC, HERE, 0, 0.0, 0.0, 0.0)
+HOLD = Signal(NOTHING, 0, 0, 0, GTC, HERE, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
 @jit_user
@@ -44,55 +52,108 @@ def _whole(qty):
 
 
 @jit_user
+def _order(side, qty, order_type, price, trigger_price, trail, instrument, strength):
+    return Signal(
+        NEW, side, _whole(qty), order_type, GTC, int(instrument), 0, 0, 0, 0,
+        float(price), float(trigger_price), float(trail), float(strength),
+    )  # fmt: skip
+
+
+@jit_user
 def buy(qty, instrument=HERE, strength=0.0):
     """Buy `qty` at the market: filled at the next bar's open."""
-    return Signal(_BUY, _whole(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
+    return _order(_BUY, qty, _MARKET, 0.0, 0.0, 0.0, instrument, strength)
 
 
 @jit_user
 def sell(qty, instrument=HERE, strength=0.0):
     """Sell `qty` at the market: filled at the next bar's open."""
-    return Signal(_SELL, _whole(qty), _MARKET, GTC, int(instrument), 0, 0.0, 0.0, float(strength))
+    return _order(_SELL, qty, _MARKET, 0.0, 0.0, 0.0, instrument, strength)
 
 
 @jit_user
 def buy_limit(qty, price, tif=GTC, instrument=HERE, strength=0.0):
     """Buy `qty` at `price` or less; the price becomes the nearest tick."""
-    return Signal(_BUY, _whole(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
+    return with_tif(_order(_BUY, qty, _LIMIT, price, 0.0, 0.0, instrument, strength), tif)
 
 
 @jit_user
 def sell_limit(qty, price, tif=GTC, instrument=HERE, strength=0.0):
     """Sell `qty` at `price` or more."""
-    return Signal(_SELL, _whole(qty), _LIMIT, int(tif), int(instrument), 0, float(price), 0.0, float(strength))
+    return with_tif(_order(_SELL, qty, _LIMIT, price, 0.0, 0.0, instrument, strength), tif)
 
 
 @jit_user
 def buy_stop(qty, trigger_price, instrument=HERE, strength=0.0):
     """Buy `qty` at the market once the price rises to `trigger_price`."""
-    return Signal(_BUY, _whole(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
+    return _order(_BUY, qty, _STOP, 0.0, trigger_price, 0.0, instrument, strength)
 
 
 @jit_user
 def sell_stop(qty, trigger_price, instrument=HERE, strength=0.0):
     """Sell `qty` at the market once the price falls to `trigger_price`."""
-    return Signal(_SELL, _whole(qty), _STOP, GTC, int(instrument), 0, 0.0, float(trigger_price), float(strength))
+    return _order(_SELL, qty, _STOP, 0.0, trigger_price, 0.0, instrument, strength)
 
 
 @jit_user
 def buy_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
     """Buy `qty` at `price` or less once the price rises to `trigger_price`."""
-    return Signal(
-        _BUY, _whole(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
-    )
+    return _order(_BUY, qty, _STOP_LIMIT, price, trigger_price, 0.0, instrument, strength)
 
 
 @jit_user
 def sell_stop_limit(qty, trigger_price, price, instrument=HERE, strength=0.0):
     """Sell `qty` at `price` or more once the price falls to `trigger_price`."""
+    return _order(_SELL, qty, _STOP_LIMIT, price, trigger_price, 0.0, instrument, strength)
+
+
+@jit_user
+def buy_trailing_stop(qty, trail, instrument=HERE, strength=0.0):
+    """Buy `qty` at the market once the price rises by `trail` from the lowest it saw since the order was sent."""
+    return _order(_BUY, qty, _TRAILING, 0.0, 0.0, trail, instrument, strength)
+
+
+@jit_user
+def sell_trailing_stop(qty, trail, instrument=HERE, strength=0.0):
+    """Sell `qty` at the market once the price falls by `trail` from the highest it saw since the order was sent."""
+    return _order(_SELL, qty, _TRAILING, 0.0, 0.0, trail, instrument, strength)
+
+
+@jit_user
+def with_tif(signal, tif, expires=0):
+    """The same order with a time in force: GTC, IOC, FOK, or GTD with the time `expires`, ns UTC."""
+    s = signal
     return Signal(
-        _SELL, _whole(qty), _STOP_LIMIT, GTC, int(instrument), 0, float(price), float(trigger_price), float(strength)
-    )
+        s.action, s.side, s.qty, s.order_type, int(tif), s.instrument, s.ref, s.flags, s.product, int(expires),
+        s.price, s.trigger_price, s.trail, s.strength,
+    )  # fmt: skip
+
+
+@jit_user
+def with_product(signal, product):
+    """The same order as INTRADAY, DELIVERY or MARGIN; without it, what the position is, or the run's default."""
+    s = signal
+    return Signal(
+        s.action, s.side, s.qty, s.order_type, s.tif, s.instrument, s.ref, s.flags, int(product), s.expires,
+        s.price, s.trigger_price, s.trail, s.strength,
+    )  # fmt: skip
+
+
+@jit_user
+def _with_flags(signal, flags, belongs_to):
+    """`belongs_to`: with HELD or OCO, the number in this call of the order it hangs on, from 1."""
+    s = signal
+    return Signal(
+        s.action, s.side, s.qty, s.order_type, s.tif, s.instrument, belongs_to, s.flags | flags, s.product, s.expires,
+        s.price, s.trigger_price, s.trail, s.strength,
+    )  # fmt: skip
+
+
+@jit_user
+def reduce_only(signal):
+    """The same order, which may close a position and never opens one: it is cut to what there is to close, and canceled
+    once nothing is."""
+    return _with_flags(signal, _REDUCE_ONLY, signal.ref)
 
 
 @jit_user
@@ -100,14 +161,15 @@ def target(ctx, qty):
     """The market order that takes this position to `qty`; HOLD when it is there. Market orders on their way count as
     filled; limits and stops that rest do not, since nobody knows whether they will: cancel them where they would."""
     missing = _whole(qty) - ctx.position - ctx.pending_qty
-    side = _BUY if missing > 0 else _SELL
-    return Signal(side, abs(missing), _MARKET if missing != 0 else 0, GTC, HERE, 0, 0.0, 0.0, 0.0)
+    if missing == 0:
+        return HOLD
+    return _order(_BUY if missing > 0 else _SELL, abs(missing), _MARKET, 0.0, 0.0, 0.0, HERE, 0.0)
 
 
 @jit_user
 def place(ctx, signal):
     """Send `signal` now, beside what on_bar returns; more than 16 in one call stop the strategy."""
-    if signal.order_type == 0:
+    if signal.action == NOTHING:
         return
     if ctx.count < INTENTS:
         _write(ctx.intents[ctx.count], signal)
@@ -122,18 +184,63 @@ def answer(ctx, signal):
 
 
 @jit_user
+def bracket(ctx, entry, stop_loss=0.0, take_profit=0.0, trail=0.0):
+    """Send `entry` with a stop loss, a trailing stop and a take profit, each where it is not 0: they wait until it is
+    filled, work for what it was filled for, only reduce, and one cancels the others."""
+    if entry.action == NOTHING:
+        return
+    place(ctx, entry)
+    first, side, qty, here = ctx.count, -entry.side, entry.qty, entry.instrument
+    if stop_loss > 0.0:
+        place(ctx, _with_flags(_order(side, qty, _STOP, 0.0, stop_loss, 0.0, here, 0.0), _HELD | _OCO, first))
+    if trail > 0.0:
+        place(ctx, _with_flags(_order(side, qty, _TRAILING, 0.0, 0.0, trail, here, 0.0), _HELD | _OCO, first))
+    if take_profit > 0.0:
+        place(ctx, _with_flags(_order(side, qty, _LIMIT, take_profit, 0.0, 0.0, here, 0.0), _HELD | _OCO, first))
+
+
+@jit_user
+def when_filled(ctx, entry, then):
+    """Send `entry`, and `then` once it is filled, for what it was filled for: `then` is of the other side, only reduces
+    and may be any order. Several exits of one entry: `bracket`."""
+    if entry.action == NOTHING:
+        return
+    place(ctx, entry)
+    place(ctx, _with_flags(then, _HELD, ctx.count))
+
+
+@jit_user
+def one_cancels_other(ctx, first, second):
+    """Send two orders in one instrument, of which a fill of one cancels the other, and a part of it cuts the other."""
+    place(ctx, _with_flags(first, _OCO, 0))
+    place(ctx, _with_flags(second, _OCO, ctx.count))
+
+
+@jit_user
 def cancel(ctx, order_id=0, instrument=HERE):
     """Cancel this strategy's working order `order_id` in the instrument, or all of them there."""
-    if ctx.count < INTENTS:
-        _write(ctx.intents[ctx.count], Signal(0, 0, 0, GTC, int(instrument), int(order_id), 0.0, 0.0, 0.0))
-    ctx.count += 1
+    place(ctx, Signal(CANCEL, 0, 0, 0, GTC, int(instrument), int(order_id), 0, 0, 0, 0.0, 0.0, 0.0, 0.0))
+
+
+@jit_user
+def modify(ctx, order_id=0, qty=0, price=0.0, trigger_price=0.0, instrument=HERE):
+    """Change this strategy's working order `order_id` in the instrument, or its newest there; what is 0 stays. `qty` is
+    all of it, with what was filled."""
+    asked = Signal(
+        REPLACE, 0, _whole(qty), 0, GTC, int(instrument), int(order_id), 0, 0, 0,
+        float(price), float(trigger_price), 0.0, 0.0,
+    )  # fmt: skip
+    place(ctx, asked)
 
 
 @jit_user
 def _write(intent, signal):
-    intent.side, intent.qty, intent.order_type, intent.tif = signal.side, signal.qty, signal.order_type, signal.tif
-    intent.instrument, intent.ref, intent.price = signal.instrument, signal.ref, signal.price
-    intent.trigger_price, intent.strength = signal.trigger_price, signal.strength
+    intent.action, intent.side, intent.qty = signal.action, signal.side, signal.qty
+    intent.order_type, intent.tif, intent.instrument = signal.order_type, signal.tif, signal.instrument
+    intent.ref, intent.flags, intent.product = signal.ref, signal.flags, signal.product
+    intent.expire_ts, intent.price = signal.expires, signal.price
+    intent.trigger_price, intent.trail, intent.strength = signal.trigger_price, signal.trail, signal.strength
+    intent.order_id, intent.signal = 0, 0
 
 
 value_of, previous_of = overload_number("value"), overload_number("previous")

@@ -3,31 +3,20 @@
 `s` is the TABLES record; a row is a view of the memory itself, so writing its fields writes the state.
 """
 
+from kernel.frame import FRAME, PROGRAM
 from kernel.jit import jit, jit_call, record_view
+from kernel.rows import ACCOUNT, BOOK, FILL, GONE, INSTRUMENT, LIMITS, MARKET, ORDER, POSITION, RULES, TOUCHED
 from kernel.schema import EVENT
-from kernel.state import (
-    ACCOUNT,
-    BOOK,
-    FILL,
-    FRAME,
-    INSTRUMENT,
-    LIMITS,
-    MARKET,
-    ORDER,
-    POSITION,
-    PROGRAM,
-    RULES,
-    TABLES,
-    TOUCHED,
-)
+from kernel.state import TABLES
 
 tables_at = record_view(TABLES)
 _account, _book, _position, _market = (record_view(dtype) for dtype in (ACCOUNT, BOOK, POSITION, MARKET))
-_order, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, FILL, TOUCHED, LIMITS))
+_order, _gone, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, GONE, FILL, TOUCHED, LIMITS))
 _rules, _instrument, _program = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM))
 _frame, _event, _word = record_view(FRAME), record_view(EVENT), record_view(TOUCHED)
 _BOOK, _POSITION, _MARKET, _ORDER = (dtype.itemsize for dtype in (BOOK, POSITION, MARKET, ORDER))
 _FILL, _TOUCHED, _INSTRUMENT, _PROGRAM = (dtype.itemsize for dtype in (FILL, TOUCHED, INSTRUMENT, PROGRAM))
+_GONE, _LIMIT_FIELDS = GONE.itemsize, len(LIMITS.names)
 _EVENT, _FRAME = EVENT.itemsize, FRAME.itemsize
 
 
@@ -39,6 +28,13 @@ def account(s):
 @jit
 def limits(s):
     return _limits(s.limits)
+
+
+@jit
+def limit_word(s, field):
+    """The limit number `field` of LIMITS, as the one field of a record."""
+    assert 0 <= field < _LIMIT_FIELDS
+    return _word(s.limits + field * 8)
 
 
 @jit
@@ -89,6 +85,12 @@ def position(s, strategy, instrument):
 def order(s, slot):
     assert 0 <= slot < s.orders_count
     return _order(s.orders + slot * _ORDER)
+
+
+@jit
+def gone_order(s, row):
+    assert 0 <= row < s.gone_count
+    return _gone(s.gone + row * _GONE)
 
 
 @jit

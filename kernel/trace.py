@@ -6,7 +6,7 @@ The same `evolve` as the step's. Bars may be missing (a run holds them by refere
 from kernel.codes import Kind, code
 from kernel.evolve import evolve, open_slice
 from kernel.jit import jit, jit_call, record_view
-from kernel.state import packed_record
+from kernel.rows import packed_record
 from kernel.tables import account, input_event, position
 
 TRACE = packed_record(  # one an ORDER_FILLED: what it did to its position

@@ -7,10 +7,14 @@ import pyarrow as pa
 from kernel.codes import Kind, TradingState
 from projections.folding import Folded, rows_of
 from projections.names import REASON, STATUS, RunConfig, label
+from projections.orders import standing
 from projections.tables import insert, with_nulls
 from projections.watch import WATCHED
 
-SETS_TERMS = [int(kind) for kind in (Kind.ORDER_SUBMITTED, Kind.ORDER_DENIED, Kind.ORDER_RESTATED)]
+SETS_TERMS = [
+    int(kind)
+    for kind in (Kind.ORDER_SUBMITTED, Kind.ORDER_DENIED, Kind.ORDER_RELEASED, Kind.ORDER_RESTATED, Kind.ORDER_REPLACED)
+]
 STATES = tuple(state.name for state in TradingState)
 CHANGE = np.dtype(
     [
@@ -22,7 +26,7 @@ CHANGE = np.dtype(
 
 def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded) -> None:
     """Append what the batch changed."""
-    _add_order_changes(connection, tape, rows_of(folded.rows, Kind.ORDER_SUBMITTED, Kind.ORDER_RESTATED))
+    _add_order_changes(connection, tape, rows_of(folded.rows, Kind.ORDER_SUBMITTED, Kind.ORDER_REPLACE_REJECTED))
     changes = _position_changes(folded)
     columns = {name: changes[name] for name in CHANGE.names or () if name not in ("strategy", "instrument")}
     words = {
@@ -37,13 +41,16 @@ def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig
 
 def _add_order_changes(connection: duckdb.DuckDBPyConnection, tape: str, rows: np.ndarray) -> None:
     kept = ~np.isin(rows["kind"], SETS_TERMS)
+    cum_qty, leaves_qty = standing(rows)
     terms: dict[str, pa.Array] = {name: with_nulls(rows[name], kept) for name in ("qty", "px", "trigger_px")}
     insert(
         connection,
         "order_changes",
         tape,
         {
-            **{name: rows[name] for name in ("seq", "ts_init", "order_id", "cum_qty", "leaves_qty")},
+            **{name: rows[name] for name in ("seq", "ts_init", "order_id")},
+            "cum_qty": cum_qty,
+            "leaves_qty": leaves_qty,
             **terms,
             "ts": rows["ts_event"],
             "status": label(STATUS, rows["status"]),

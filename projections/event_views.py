@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kernel.codes import Kind, OrderType, Origin, Reason, Side, Status, TimeInForce
-from kernel.schema import EVENT, FAMILIES, HEADER, MONEY, PRICE, TIME, Family
+from kernel.schema import EVENT, FAMILIES, HEADER, MONEY, ORDERS, PRICE, TIME, Family
 
 KIND_VIEWS = {kind: kind.name.lower() for kind in Kind} | {Kind.EQUITY: "equity_event"}  # `equity` is a read model
 ORDER_CODES: dict[str, type[IntEnum]] = {
@@ -61,11 +61,18 @@ class Lot:
     source: str
     tape: str
     columns: frozenset[str]
+    kinds: tuple[int, ...] = ()  # of its rows, those that are meant: a file of before a family was divided has others
 
     def select(self, wanted: Mapping[str, str]) -> str:
         """A query of the tape and of stored columns by name: SQL type; those it lacks are NULL."""
         listed = [f"{self.tape} AS tape", *(f'{self.column(name, kind)} AS "{name}"' for name, kind in wanted.items())]
-        return f"SELECT {', '.join(listed)} FROM {self.source} e"
+        return f"SELECT {', '.join(listed)} FROM {self.source} e{self.where()}"
+
+    def where(self, kind: int | None = None) -> str:
+        """The condition on rows: of one kind, or of those that are meant."""
+        if kind is not None:
+            return f" WHERE e.kind = {kind}"
+        return f" WHERE e.kind IN ({', '.join(map(str, self.kinds))})" if self.kinds else ""
 
     def column(self, name: str, kind: str) -> str:
         return f'e."{name}"' if name in self.columns else f"NULL::{kind}"
@@ -82,11 +89,11 @@ def create_views(stored: Mapping[str, Sequence[Lot]]) -> list[str]:
         columns = stored_columns(family)
         raw = " UNION ALL ".join(lot.select(columns) for lot in lots)
         statements.append(f"CREATE VIEW stored_{family.name} AS {raw}")
-        every += [_select(lot, family, _common(_kind_of(family))) for lot in lots]
+        every += [_select(lot, family, _common(_kind_of(family))) + lot.where() for lot in lots]
         for kind in family.kinds:
             common = _common(f"'{kind.name}'")
-            where = f" WHERE e.kind = {int(kind)}" if len(family.kinds) > 1 else ""
-            parts = [_select(lot, family, common | _body(family)) + where for lot in lots]
+            one = int(kind) if len(family.kinds) > 1 else None
+            parts = [_select(lot, family, common | _body(family)) + lot.where(one) for lot in lots]
             statements.append(f"CREATE VIEW {KIND_VIEWS[kind]} AS {' UNION ALL '.join(parts)}")
     statements.append("CREATE VIEW events AS " + " UNION ALL ".join(every))
     return [*statements, *(text for text in MACROS.split(";\n") if text.strip())]
@@ -134,7 +141,7 @@ def _kind_of(family: Family) -> str:
 
 def _body(family: Family) -> dict[str, str]:
     """The columns only this family has: codes as words, prices and money exact in currency, times as timestamps."""
-    codes = ORDER_CODES if family.name == "order" else {"reason": Reason} if family.name == "control" else {}
+    codes = ORDER_CODES if family.name in ORDERS else {"reason": Reason} if family.name == "control" else {}
     columns = {name: _word(name, words) for name, words in codes.items()}
     for name, what in family.slots:
         if what in (PRICE, MONEY):

@@ -13,7 +13,7 @@ from kernel.schema import join_rows, take_rows
 from kernel.trace import TRACE
 from projections.watch import WatchedFold
 
-FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_RESTATED)
+FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_REPLACE_REJECTED)
 FILLED, SPLIT, DIVIDEND = int(Kind.ORDER_FILLED), int(Kind.SPLIT), int(Kind.DIVIDEND)
 ENDED = {  # where an order stands when a report took it out of the table
     int(Kind.ORDER_REJECTED): Status.REJECTED,
@@ -97,11 +97,12 @@ def _order(fold: WatchedFold, order_id: int) -> np.ndarray:
 def _fold_report(fold: WatchedFold, row: np.ndarray) -> np.ndarray | None:
     """Fold one report from outside and correct the row by what it did; None when it was refused."""
     before = _order(fold, int(row["order_id"][0]))
-    if len(before):
-        row["strategy"], row["side"] = before["strategy"], before["side"]  # the order's, whatever the report says
+    if len(before) == 0:
+        return _fold_late_fill(fold, row)
+    row["strategy"], row["side"] = before["strategy"], before["side"]  # the order's, whatever the report says
     trace = fold.add(row)
     after = _order(fold, int(row["order_id"][0]))
-    if len(before) == 0 or before.tobytes() == after.tobytes():
+    if before.tobytes() == after.tobytes():
         return None
     if len(after):
         row["status"], row["cum_qty"], row["leaves_qty"] = after["status"], after["cum_qty"], after["leaves_qty"]
@@ -109,6 +110,21 @@ def _fold_report(fold: WatchedFold, row: np.ndarray) -> np.ndarray | None:
     filled = int(row["qty"][0]) if row["kind"][0] == FILLED else 0
     row["status"] = ENDED[int(row["kind"][0])]
     row["cum_qty"], row["leaves_qty"] = before["cum_qty"] + filled, before["leaves_qty"] - filled
+    return trace
+
+
+def _fold_late_fill(fold: WatchedFold, row: np.ndarray) -> np.ndarray | None:
+    """A report without a working order: None, unless it is a fill that was under way when its order ended."""
+    gone = fold.state.gone
+    place = np.flatnonzero(gone["order_id"] == row["order_id"][0])[:1] if row["order_id"][0] > 0 else gone[:0]
+    fills = int(fold.state.account["fills"][0])
+    trace = fold.add(row)
+    if int(fold.state.account["fills"][0]) == fills:
+        return None
+    of = gone[place]
+    for name in ("strategy", "side", "cum_qty", "leaves_qty"):
+        row[name] = of[name]
+    row["status"] = Status.FILLED if of["leaves_qty"][0] == 0 else Status.CANCELED
     return trace
 
 

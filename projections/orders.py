@@ -1,11 +1,12 @@
 """One row an order, as its last event left it. Working orders are read back from the table, its own checkpoint."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
 
-from kernel.codes import Kind
+from kernel.codes import Kind, Status
 from kernel.lifecycle import TERMINAL
 from projections.exact import checked, divide_half_up
 from projections.folding import rows_of
@@ -13,7 +14,9 @@ from projections.names import ORDER_TYPE, REASON, SIDE, STATUS, TIF, RunConfig, 
 from projections.tables import delete_ids, insert, records_of, with_nulls
 
 SUBMITTED, DENIED, FILLED = int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_DENIED), int(Kind.ORDER_FILLED)
-RESTATED, LAST_REPORT = int(Kind.ORDER_RESTATED), int(Kind.ORDER_RESTATED)
+SETS_TERMS = [int(kind) for kind in (Kind.ORDER_RELEASED, Kind.ORDER_RESTATED, Kind.ORDER_REPLACED)]
+LAST_REPORT = int(Kind.ORDER_REPLACE_REJECTED)
+PENDING_NEW = int(Status.PENDING_NEW)
 TERMS = ("qty", "px", "trigger_px")
 ORDER = np.dtype(
     [
@@ -68,23 +71,26 @@ class Orders:
                 parameters.append([word or "" for word in words[name]])
             else:
                 columns.append(name)
-        ended = [status.name for status in TERMINAL]
-        self._working = records_of(
-            connection,
-            f"SELECT {', '.join(columns)} FROM orders "
-            "WHERE tape = ? AND NOT list_contains(?, status) ORDER BY order_id",
-            [*parameters, tape, ended],
-            ORDER,
-        )
+        self._select = f"SELECT {', '.join(columns)} FROM orders WHERE tape = ? AND ", [*parameters, tape]
+        self._working = self._read("NOT list_contains(?, status)", [status.name for status in TERMINAL])
+
+    def _read(self, which: str, wanted: list[Any]) -> np.ndarray:
+        text, parameters = self._select
+        return records_of(self._connection, f"{text}{which} ORDER BY order_id", [*parameters, wanted], ORDER)
 
     def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
         """Fold the order events of a batch in; `rows` hold no refused report."""
         events = rows_of(rows, SUBMITTED, LAST_REPORT)
         if not len(events):
             return
-        ids = events["order_id"]
+        ids, opened = events["order_id"], rows_of(events, SUBMITTED, DENIED)
+        ended = ids[~np.isin(ids, self._working["order_id"]) & ~np.isin(ids, opened["order_id"])]
+        if len(ended):  # a fill was under way when they were canceled
+            late = self._read("list_contains(?, order_id)", np.unique(ended).tolist())
+            self._working = np.sort(np.concatenate([self._working, late]), order="order_id")
         known = np.isin(self._working["order_id"], ids)
-        table = np.concatenate([self._working[known], _begin(rows_of(events, SUBMITTED, DENIED))])
+        table = np.concatenate([self._working[known], _begin(opened)])
+        table = table[np.argsort(table["order_id"])]
         place = np.searchsorted(table["order_id"], ids)
         assert np.array_equal(table["order_id"].take(place, mode="clip"), ids), "an order nobody submitted"
         _advance(table, events, place)
@@ -116,18 +122,28 @@ def _begin(opened: np.ndarray) -> np.ndarray:
     table = np.zeros(len(opened), ORDER)
     for name in ("order_id", "strategy", "instrument", "side", "order_type", "tif", *TERMS):
         table[name] = opened[name]
-    table["signal_seq"], table["submitted_ts"] = opened["ref"], opened["ts_event"]
+    table["signal_seq"], table["submitted_ts"] = opened["cause"], opened["ts_event"]
     return table
+
+
+def standing(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(cum_qty, leaves_qty) after each order event; a ticket has other things in their places."""
+    ticket = events["kind"] <= DENIED
+    sent = (events["kind"] == SUBMITTED) & (events["status"] != PENDING_NEW)
+    leaves = np.where(ticket, np.where(sent, events["qty"], 0), events["leaves_qty"])
+    return np.where(ticket, 0, events["cum_qty"]), leaves
 
 
 def _advance(table: np.ndarray, events: np.ndarray, place: np.ndarray) -> None:
     """Move each order to its last event; `place` is the order of each event."""
     last = np.zeros(len(table), np.int64)
     np.maximum.at(last, place, np.arange(len(events)))
-    for name in ("status", "cum_qty", "leaves_qty", "reason"):
+    for name in ("status", "reason"):
         table[name] = events[name][last]
+    cum_qty, leaves_qty = standing(events)
+    table["cum_qty"], table["leaves_qty"] = cum_qty[last], leaves_qty[last]
     table["last_ts"], table["last_seq"] = events["ts_event"][last], events["seq"][last]
-    restated = np.flatnonzero(events["kind"] == RESTATED)
+    restated = np.flatnonzero(np.isin(events["kind"], SETS_TERMS))
     newest = np.full(len(table), -1)
     np.maximum.at(newest, place[restated], restated)
     changed = newest >= 0

@@ -11,8 +11,8 @@ import numpy as np
 from kernel.codes import Kind
 from kernel.fold import Fold
 from kernel.machine import run_at
+from kernel.rows import ACCOUNT
 from kernel.schema import RAW
-from kernel.state import ACCOUNT
 from kernel.trace import TRACE
 
 WATCHED = (

@@ -21,9 +21,9 @@ from adapters.strategies.load import check_strategy
 from adapters.strategies.modules import is_users
 from kernel.codehash import KERNEL
 from kernel.codes import Reason
+from kernel.frame import FRAME, HOOK_BAR, INTENTS
 from kernel.jit import COMPILED
 from kernel.signals import Signal
-from kernel.state import FRAME, HOOK_BAR, INTENTS
 from kernel.strategy import Definition
 
 PATIENCE_SECONDS = 30.0
@@ -77,7 +77,7 @@ def call_again(definition: Definition, memory: bytes, frame: bytes) -> str:
     if answer is not None and not isinstance(answer, Signal):
         why = f"returned {answer!r}: a hook returns one signal, HOLD or None"
         return f"{definition.where(watched.line)}: {definition.owner.__name__}.{hook.__name__} {why}"
-    asked = int(seen.ctx.count) + int(answer is not None and answer.order_type != 0)
+    asked = int(seen.ctx.count) + int(answer is not None and answer.action != 0)
     if asked > INTENTS:
         code = _code(str(definition.file), watched.line)
         why = f"{Reason.TOO_MANY_SIGNALS.name}: more than {INTENTS} signals in one call"

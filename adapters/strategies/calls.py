@@ -19,9 +19,10 @@ from kernel.errors import StrategyError
 from kernel.signals import Signal
 
 _IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
-_TAKE_CONTEXT = ("target", "place", "cancel")
+_SEND = {"place", "cancel", "modify", "bracket", "when_filled", "one_cancels_other"}  # at once, and answer nothing
+_TAKE_CONTEXT = _SEND | {"target"}
 _TAKE_ANY = ("crossed_above", "crossed_below", "place")
-_SIGNALS = _IN_HOOKS - {"place", "cancel", "crossed_above", "crossed_below"}
+_SIGNALS = _IN_HOOKS - _SEND - {"crossed_above", "crossed_below"}
 _NO_SIGNAL = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.ListComp)
 
 

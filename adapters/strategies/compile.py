@@ -55,7 +55,7 @@ _MOST = 200  # letters of what the compiler said
 
 def _plain(definition: Definition, reach: Reach, text: str) -> str:
     """The place in the user's own file out of a compiler message, and its first useful sentence."""
-    if "has no attribute 'order_type'" in text or "'order_type' of type" in text:
+    if "has no attribute 'action'" in text or "'action' of type" in text:
         return _no_signal(reach)
     file, line = _place(definition, reach, text)
     code = _line(file, line)

@@ -11,7 +11,7 @@ from adapters.strategies.records import is_array, is_indicator
 from adapters.strategies.roles import Roles
 from adapters.strategies.source import Source
 from kernel.errors import StrategyError
-from kernel.state import BAR_VIEW, CONTEXT
+from kernel.frame import BAR_VIEW, CONTEXT
 
 CROSSINGS = ("crossed_above", "crossed_below")
 _SOURCES = {"bar.close": "Sma(1)", "ctx.price": "Sma(1)"} | {

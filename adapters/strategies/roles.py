@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.strategies.reach import Reach, callee, calls_of
 from adapters.strategies.source import Source
-from kernel.state import BAR_VIEW, CONTEXT, FILL_VIEW
+from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW
 from kernel.strategy import Definition
 
 PART = "part"  # of one of the others, or another name for one

@@ -6,8 +6,8 @@ goes on, or is compared with a snapshot, by hashing its last chunk again. It kno
 ids or wall time.
 
 *Decision digest*: SHA-256 over what was decided and traded, with seq, cause, times and the numbers derived from them
-(order_id, ref), and what differs live, set to zero, in chunks of 1,024 records: it compares a live day with a backtest
-of the same bars.
+(order_id, ref, parent), and what differs live, set to zero, in chunks of 1,024 records: it compares a live day with a
+backtest of the same bars.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kernel.codes import Kind
+from kernel.codes import Flag, Kind
 from kernel.schema import EVENT, RAW, take_rows
 
 CHUNK_SEQS = 65_536
@@ -27,16 +27,22 @@ _DECISIONS = (
     Kind.ORDER_SUBMITTED,
     Kind.ORDER_DENIED,
     Kind.ORDER_CANCEL_SUBMITTED,
+    Kind.ORDER_REPLACE_SUBMITTED,
+    Kind.ORDER_RELEASED,
     Kind.ORDER_TRIGGERED,
     Kind.ORDER_FILLED,
     Kind.ORDER_CANCELED,
     Kind.ORDER_EXPIRED,
     Kind.ORDER_RESTATED,
+    Kind.ORDER_REPLACED,
     Kind.STRATEGY_FAULT,
 )
 _IS_DECISION = np.zeros(256, bool)
 _IS_DECISION[[int(kind) for kind in _DECISIONS]] = True
-_LEFT_OUT = ("seq", "ts_event", "ts_init", "cause", "flags", "origin", "order_id", "ref")
+_IS_TICKET = np.zeros(256, bool)
+_IS_TICKET[[int(kind) for kind in (Kind.SIGNAL, Kind.ORDER_SUBMITTED, Kind.ORDER_DENIED)]] = True
+_HAS_PARENT = int(Flag.HELD | Flag.OCO | Flag.SLICE)
+_LEFT_OUT = ("seq", "ts_event", "ts_init", "cause", "origin", "order_id", "ref")
 
 
 def notes_within(rows: np.ndarray, notes: Mapping[int, str]) -> dict[int, str]:
@@ -166,6 +172,9 @@ class DecisionDigest:
         picked = take_rows(rows, np.flatnonzero(_IS_DECISION[rows["kind"]]))
         for name in _LEFT_OUT if len(picked) else ():
             picked[name] = 0
+        ticket = _IS_TICKET[picked["kind"]]
+        picked["parent"][ticket & ((picked["flags"] & _HAS_PARENT) != 0)] = 0
+        picked["flags"][~ticket] = 0
         self._add(picked)
 
     def _add(self, picked: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from adapters.files import sync_file, sync_folder
 from adapters.tape.families import split_rows
 from kernel.codes import Flag, Kind, OrderType, Origin, Reason, Side, Status, TimeInForce
 from kernel.errors import ConfigError
-from kernel.schema import FAMILIES, MONEY, PRICE, TIME, Family, join_rows, take_rows
+from kernel.schema import FAMILIES, MONEY, ORDERS, PRICE, TIME, Family, join_rows, take_rows
 
 FORMATS = ("parquet", "csv", "arrow")
 GROUP = 65_536  # rows written at once
@@ -147,7 +147,7 @@ def schema_of(family: Family, raw_units: bool = False) -> Any:
     fields = [("seq", pa.int64()), ("ts_event", time), ("ts_init", time), ("kind", pa.string())]
     fields += [("origin", pa.string()), ("cause", pa.int64()), ("instrument", pa.int32()), ("symbol", pa.string())]
     fields += [("strategy", pa.string()), ("slice_end", pa.bool_()), ("warm_up", pa.bool_())]
-    if family.name == "order":
+    if family.name in ORDERS:
         fields += [(name, pa.string()) for name in ("side", "order_type", "tif", "status", "reason")]
     elif family.name == "trade":
         fields.append(("side", pa.string()))

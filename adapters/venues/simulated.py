@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from kernel.codes import Kind
+from kernel.codes import Kind, Status
 
-SENT = (int(Kind.ORDER_SUBMITTED), int(Kind.ORDER_CANCEL_SUBMITTED))
+SENT = [
+    int(kind)
+    for kind in (
+        Kind.ORDER_SUBMITTED,
+        Kind.ORDER_CANCEL_SUBMITTED,
+        Kind.ORDER_REPLACE_SUBMITTED,
+        Kind.ORDER_RELEASED,
+    )
+]
 
 
 class SimulatedVenue:
@@ -15,8 +23,8 @@ class SimulatedVenue:
         self._last_seq = sent_before
 
     def send(self, rows: np.ndarray, durable_seq: int) -> int:
-        """Take the orders and cancels among `rows`; asserts seq <= durable_seq and that seq only grows."""
-        orders = rows[np.isin(rows["kind"], SENT)]
+        """Take the orders, changes and cancels among `rows`; asserts seq <= durable_seq and that seq only grows."""
+        orders = rows[np.isin(rows["kind"], SENT) & (rows["status"] != Status.PENDING_NEW)]
         if len(orders) == 0:
             return 0
         assert int(orders["seq"][-1]) <= durable_seq, "an order was about to leave before it was durable"

@@ -65,7 +65,8 @@ def test_every_default_is_valid_and_described():
 
 def test_agrees_with_the_kernel():
     from kernel import units
-    from kernel.state import LIMITS, Capacity, Rules
+    from kernel.rows import LIMITS
+    from kernel.state import Capacity, Rules
 
     assert (text.SCALE, text.PX_MAX, text.QTY_MAX, text.MONEY_MAX) == (
         units.SCALE,

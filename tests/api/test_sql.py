@@ -232,7 +232,7 @@ def test_a_question_reads_few_row_groups(long_home, call, query, most):
 
 def test_a_view_of_a_kind_reads_the_files_of_its_family(long_home, call):
     text = call(long_home, "sql", "explain analyze select count(*), max(value) from signal where tape = 'r0'").out
-    assert "r0/order.parquet" in text and "bar.parquet" not in text
+    assert "r0/ticket.parquet" in text and "bar.parquet" not in text
 
 
 # What cannot be done --------------------------------------------------------------------------------------------------

@@ -218,10 +218,15 @@ def test_export(traded, call, good, tmp_path):
     }
     said = call(traded, "tape", "export", ACCOUNT, "--to", "orders.parquet", "--family", "order")
     assert said.code == 2 and "is there already" in said.err
-    assert call(traded, "tape", "export", ACCOUNT, "--to", "orders.parquet", "--kind", "SIGNAL", "--force").code == 0
+    assert (
+        call(traded, "tape", "export", ACCOUNT, "--to", "orders.parquet", "--kind", "ORDER_ACCEPTED", "--force").code
+        == 0
+    )
     everything = good(traded, "tape", "export", ACCOUNT, "--to", "day.csv")
     assert sum(file["rows"] for file in everything) == len(rows)
-    assert sorted(p.name for p in (tmp_path / "day").iterdir()) == ["bar.csv", "control.csv", "equity.csv", "order.csv"]
+    assert sorted(p.name for p in (tmp_path / "day").iterdir()) == [
+        "bar.csv", "control.csv", "equity.csv", "fill.csv", "order.csv", "ticket.csv"
+    ]  # fmt: skip
     [bars] = duckdb.sql(f"select count(*), max(high) from '{tmp_path}/day/bar.csv'").fetchall()
     kept = rows[rows["kind"] == int(Kind.BAR)]
     assert bars[0] == len(kept) and round(bars[1] * 10_000) == kept["high"].max()

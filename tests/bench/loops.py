@@ -77,9 +77,8 @@ def drop_from_cache(home: Path) -> None:
 def sell_fills(home: Path, run_id: str) -> int:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(home / "runs" / run_id / "order.parquet", columns=["kind", "side"])
-    kinds, sides = table.column("kind").to_numpy(), table.column("side").to_numpy()
-    return int(((kinds == int(Kind.ORDER_FILLED)) & (sides < 0)).sum())
+    table = pq.read_table(home / "runs" / run_id / "fill.parquet", columns=["side"])
+    return int((table.column("side").to_numpy() < 0).sum())
 
 
 def make_engine(strategies: Path, name: str, symbols: int) -> Engine:

@@ -1,15 +1,17 @@
 """Make the golden home of a release: `python -m tests.golden.make_release NUMBER`. Once, when it is released.
 
 A market tape, a backtest, and a paper account of two days: the first sealed, the second still frames. What a later
-release must read is listed beside it in `expected.json`.
+release must read is listed beside it in `expected.json`, for each layout since; `... make_release read-again` adds the newest.
 """
 
 import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+from adapters.tape.layouts import layouts
 from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
 from adapters.tape.rolling import seal_closed
 from kernel.schema import RAW
@@ -67,9 +69,24 @@ def main(number: str) -> None:
         path.unlink()
     folders = [*list_run_folders(home), account]
     expected = {folder.relative_to(home).as_posix(): digest_of(folder) for folder in folders}
-    (home.parent / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    (home.parent / "expected.json").write_text(json.dumps({number: expected}, indent=1) + "\n")
     print(sum(path.stat().st_size for path in home.rglob("*") if path.is_file()), "bytes", expected)
 
 
+def read_again() -> None:
+    """After a new layout with an upcaster: add what the homes of earlier releases are read as now."""
+    newest = str(max(layout.number for layout in layouts().values()))
+    for release in RELEASES.iterdir():
+        path = release / "expected.json"
+        expected = json.loads(path.read_text())
+        with tempfile.TemporaryDirectory() as room:
+            home = Path(shutil.copytree(release / "home", Path(room) / "home"))
+            expected[newest] = {name: digest_of(home / name) for name in expected[release.name]}
+        path.write_text(json.dumps(expected, indent=1) + "\n")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if sys.argv[1:] == ["read-again"]:
+        read_again()
+    else:
+        main(sys.argv[1])

@@ -18,12 +18,12 @@ from tests.kernel.play import TICK, make_engine, of, run_bars, tape_digest
 STRATEGIES = Path(__file__).parents[1] / "bench" / "strategies.py"
 SYMBOLS, BARS, MINUTE = 2, 3_000, 60 * 10**9
 TAPE = {
-    "light": "d2baa4d3bb68a7f0dc71f8142675ee29ea77f4f30dba50533bd8f52648e7193a",
-    "heavy": "d2d6b8203816591dd4aa8ce3c79a5b7e0264ee608c9a709e1aa5e19e1838a96b",
+    "light": "7b3e850613e4414b210d69941e0a4fd3a9dec9f1ab51e8de9fd2e4be00424db6",
+    "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "0f674703f6caf2159596d0c881d116542ec78930ba3d51115c1bc9a531270d58",
-    "heavy": "15024929cd21bd132ba21c62f8d0e8fc9211f91bff7235d53f5d72ff109be510",
+    "light": "e1bbc05b0eee9163932722227c86f4d2786ca7b8adf04bbbf7fad220f99186e9",
+    "heavy": "f3768be3078793af0fc898323cf7badabc0f0e8df5a590994de345b21f8f840f",
 }
 
 

@@ -1,13 +1,19 @@
-"""Run as a process of its own: three built-in strategies on three instruments, digests of every byte on stdout."""
+"""Run as a process of its own: three built-in strategies and one of linked orders on three instruments, digests of every byte on stdout."""
 
 import json
 import sys
+from pathlib import Path
 
 from adapters.strategies.load import load_strategy
 from kernel.jit import COMPILED
 from tests.kernel.play import TICK, make_engine, market, of, run_bars, tape_digest
 
-SPECS = ("ema_cross,fast=3,slow=8", "sma_rsi_stop,fast=3,slow=8,rsi_period=5,rsi_low=20,rsi_high=90", "buy_and_hold")
+SPECS = (
+    "ema_cross,fast=3,slow=8",
+    "sma_rsi_stop,fast=3,slow=8,rsi_period=5,rsi_low=20,rsi_high=90",
+    "buy_and_hold",
+    f"{Path(__file__).parent / 'linked.py'}:Linked,distance=0.3",
+)
 
 
 def one_run(slices: int, seed: int = 11) -> dict:

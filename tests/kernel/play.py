@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kernel.codes import Flag, Kind, OrderType, TimeInForce
+from kernel.codes import Flag, Kind, OrderType, Status, TimeInForce
 from kernel.engine import Engine
+from kernel.frame import CANCEL, HERE, NEW, REPLACE, SLICES
 from kernel.schema import EVENT, join_rows
-from kernel.state import HERE, Capacity, Rules
+from kernel.state import Capacity, Rules
 from kernel.units import SCALE
 from onetape import Signal
 
@@ -25,7 +26,9 @@ WIDE = {
     "max_position_qty": 10**9,
     "allow_short": 1,
     "market_buffer_bps": 0,
+    "max_slices": SLICES,
 }
+LINKED = Flag.HELD | Flag.OCO | Flag.REDUCE_ONLY
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 STOP, STOP_LIMIT = OrderType.STOP_MARKET, OrderType.STOP_LIMIT
 GTC, IOC = TimeInForce.GTC, TimeInForce.IOC
@@ -66,13 +69,35 @@ def dividend(t, currency, instrument=0):
     return event(Kind.DIVIDEND, t, instrument, amount=units(currency))
 
 
-def order(side, qty, order_type=MARKET, px=0.0, trigger=0.0, tif=GTC, instrument=HERE, strength=0.0) -> Signal:
+def order(
+    side, qty, order_type=MARKET, px=0.0, trigger=0.0, tif=GTC, instrument=HERE, strength=0.0,
+    *, trail=0.0, flags=0, product=0, expires=0, link=0,
+) -> Signal:  # fmt: skip
     """What a scripted strategy asks for; prices in currency."""
-    return Signal(side, qty, int(order_type), int(tif), instrument, 0, px, trigger, strength)
+    return Signal(
+        NEW,
+        side,
+        qty,
+        int(order_type),
+        int(tif),
+        instrument,
+        link,
+        flags,
+        product,
+        expires,
+        px,
+        trigger,
+        trail,
+        strength,
+    )
 
 
 def cancel_order(order_id=0) -> Signal:
-    return Signal(0, 0, 0, int(GTC), HERE, order_id, 0.0, 0.0, 0.0)
+    return Signal(CANCEL, 0, 0, 0, int(GTC), HERE, order_id, 0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+
+
+def change_order(order_id=0, qty=0, px=0.0, trigger=0.0) -> Signal:
+    return Signal(REPLACE, 0, qty, 0, int(GTC), HERE, order_id, 0, 0, 0, px, trigger, 0.0, 0.0)
 
 
 def script(engine: Engine, strategy: int, instrument: int, at_bars=(), at_fills=()) -> None:
@@ -81,8 +106,9 @@ def script(engine: Engine, strategy: int, instrument: int, at_bars=(), at_fills=
     for part, pairs in (("on_bars", at_bars), ("on_fills", at_fills)):
         memory[part]["size"] = len(pairs)
         for k, (number, signal) in enumerate(pairs):
+            asked = {**signal._asdict(), "expire_ts": signal.expires}
             memory[part]["at"][k] = number
-            memory[part]["signals"][k] = tuple(getattr(signal, name) for name in memory[part]["signals"].dtype.names)
+            memory[part]["signals"][k] = tuple(asked.get(name, 0) for name in memory[part]["signals"].dtype.names)
 
 
 def make_engine(
@@ -203,13 +229,20 @@ def check_books(engine: Engine) -> None:
     assert len(working) == int(a["open_orders"]) == int(books["open_orders"].sum())
     assert int(positions["reserved_buy"].sum() + positions["reserved_sell"].sum()) == int(a["reserved"]) >= 0
     check_reserve(table, working)
-    assert (working["leaves_qty"] > 0).all()
+    held = working["status"] == Status.PENDING_NEW
+    assert ((working["leaves_qty"] > 0) != held).all()
     assert (working["leaves_qty"] + working["cum_qty"] == working["qty"]).all()
-    for side, name in ((1, "working_buy"), (-1, "working_sell")):
+    reducing, linked = (working["flags"] & Flag.REDUCE_ONLY) != 0, (working["flags"] & LINKED) != 0
+    for side, which, name in (
+        (1, ~reducing, "working_buy"), (-1, ~reducing, "working_sell"),
+        (1, reducing, "reducing_buy"), (-1, reducing, "reducing_sell"),
+    ):  # fmt: skip
         expected = np.zeros_like(table[name])
-        mine = working[working["side"] == side]
-        np.add.at(expected, (mine["strategy"], mine["instrument"]), mine["leaves_qty"])
+        mine = working[(working["side"] == side) & which]
+        np.add.at(expected, (mine["strategy"], mine["instrument"]), mine["leaves_qty"] + mine["more_qty"])
         assert (expected == table[name]).all(), name
+    assert int(linked.sum()) == int(a["linked"]) == int(positions["linked"].sum())
+    assert int((working["order_type"] == OrderType.TRAILING_STOP).sum()) == int(markets["trailing"].sum())
     assert chained_slots(engine) == sorted(np.flatnonzero(orders["order_id"]).tolist())
 
 
@@ -222,7 +255,7 @@ def check_reserve(table: np.ndarray, working: np.ndarray) -> None:
         for strategy, instrument in np.argwhere((table[f"working_{name}"] > 0) | (table[f"reserved_{name}"] > 0)):
             p = table[strategy, instrument]
             mine = working[(working["strategy"] == strategy) & (working["instrument"] == instrument)]
-            mine = mine[mine["side"] == side]
+            mine = mine[(mine["side"] == side) & ((mine["flags"] & Flag.REDUCE_ONLY) == 0)]
             prices = sorted(px for o in mine for px in [int(o["reserve_px"])] * min(int(o["leaves_qty"]), 10_000))
             closes = max(0, -side * int(p["qty"]))
             if int(mine["leaves_qty"].max(initial=0)) <= 10_000:

@@ -1,9 +1,9 @@
 """A strategy that says what the test wrote into its memory: signal k is placed at bar (or fill) number `at[k]`."""
 
+from kernel.frame import INTENT
 from kernel.indicators import Indicator
 from kernel.jit import jit_helper
-from kernel.state import INTENT
-from onetape import HOLD, Int, Signal, cancel, helper, place, strategy
+from onetape import HOLD, Int, Signal, helper, place, strategy
 
 SIGNALS = 48
 
@@ -25,19 +25,17 @@ class Script(Indicator):
 
 @helper
 def send(script, now, ctx):
-    """Place what `script` holds for `now`; a signal without side and type cancels."""
+    """Ask for what `script` holds for `now`."""
     for k in range(script.size):
         if script.at[k] == now:
             i = script.signals[k]
-            if i.side == 0 and i.order_type == 0:
-                cancel(ctx, i.ref)
-            else:
-                place(
-                    ctx,
-                    Signal(
-                        i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.price, i.trigger_price, i.strength
-                    ),
-                )
+            place(
+                ctx,
+                Signal(
+                    i.action, i.side, i.qty, i.order_type, i.tif, i.instrument, i.ref, i.flags, i.product, i.expire_ts,
+                    i.price, i.trigger_price, i.trail, i.strength,
+                ),
+            )  # fmt: skip
 
 
 @strategy

@@ -5,6 +5,7 @@ import pytest
 
 from kernel import codes
 from kernel.errors import LimitExceeded
+from kernel.frame import LINKS
 from kernel.lifecycle import LEGAL_MOVES, TERMINAL, TRANSITION
 from kernel.schema import EVENT, EVENT_BYTES, FAMILIES, FAMILY_DTYPES, FAMILY_OF, HEADER, Record, events
 from kernel.state import PERSISTENT, STATE, Capacity, Rules, new_state, room_for_a_call, state_digest, tables_of
@@ -20,10 +21,12 @@ NUMBERS_ON_DISK = {
         "ORDER_RESTATED": 76, "STRATEGY_FAULT": 96, "EQUITY": 97, "ANOMALY": 98,
     },
     "Origin": {"EXTERNAL": 0, "KERNEL": 1, "VENUE_SIM": 2},
-    "Flag": {"SLICE_END": 1, "WARM_UP": 2},
     "Side": {"BUY": 1, "SELL": -1},
-    "OrderType": {"MARKET": 1, "LIMIT": 2, "STOP_MARKET": 3, "STOP_LIMIT": 4},
-    "TimeInForce": {"GTC": 1, "IOC": 2},
+    "OrderType": {"MARKET": 1, "LIMIT": 2, "STOP_MARKET": 3, "STOP_LIMIT": 4, "TRAILING_STOP": 5},
+    "TimeInForce": {"GTC": 1, "IOC": 2, "DAY": 3, "FOK": 4, "GTD": 5},
+    "Product": {"NONE": 0, "INTRADAY": 1, "DELIVERY": 2, "MARGIN": 3},
+    "Flag": {"SLICE_END": 1, "WARM_UP": 2, "REDUCE_ONLY": 4, "HELD": 8, "OCO": 16, "SLICE": 32, "REPLACE": 64},
+    "TimerCode": {"SESSION_CLOSE": 1, "DAY_END": 2, "SESSION_OPEN": 3, "SQUARE_OFF": 4, "CLOSING_AUCTION": 5},
     "Status": {
         "NONE": 0, "SUBMITTED": 1, "DENIED": 2, "ACCEPTED": 3, "REJECTED": 4, "TRIGGERED": 5, "PARTIALLY_FILLED": 6,
         "FILLED": 7, "PENDING_CANCEL": 8, "CANCELED": 9, "EXPIRED": 10, "ILLEGAL": 255,
@@ -41,7 +44,10 @@ NUMBERS_ON_DISK = {
 
 SLOTS_ON_DISK = {
     "bar": ["ts_open", "open", "high", "low", "close", "volume", "open_interest"],
-    "order": ["order_id", "ref", "qty", "px", "trigger_px", "fee", "cum_qty", "leaves_qty", "reserve_px"],
+    "ticket": ["order_id", "ref", "qty", "px", "trigger_px", "trail", "expire_ts", "parent", "reserve_px"],
+    "denial": ["order_id", "ref", "qty", "px", "trigger_px", "trail", "actual", "parent", "allowed"],
+    "order": ["order_id", "ref", "qty", "px", "trigger_px", "trail", "cum_qty", "leaves_qty", "reserve_px"],
+    "fill": ["order_id", "ref", "qty", "px", "trigger_px", "fee", "cum_qty", "leaves_qty"],
     "split": ["numerator", "denominator"],
     "dividend": ["amount"],
     "quote": ["bid_px", "ask_px", "bid_qty", "ask_qty"],
@@ -155,7 +161,7 @@ def test_tables_have_the_sizes_asked_for():
     assert sizes["orders"] == sizes["fills"] == 5
     assert sizes["memory"] == (16 + 24) * 4
     assert sizes["inputs"] == 7
-    assert sizes["out"] == 2 * room_for_a_call(5)
+    assert sizes["out"] == 2 * room_for_a_call(5, LINKS)
     assert state.instruments["selected"].tolist() == [1, 0, 0, 1]
     assert state.instruments["lot"].tolist() == [1, 0, 0, 10]
 

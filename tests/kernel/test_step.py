@@ -299,7 +299,7 @@ def test_batches_change_nothing(scripted, whole, batch):
     assert engine.digest() == whole[1]
 
 
-@pytest.mark.parametrize("room", [room_for_a_call(32), room_for_a_call(32) + 1, 400])
+@pytest.mark.parametrize("room", [room_for_a_call(32, 0), room_for_a_call(32, 0) + 1, room_for_a_call(32, 0) + 60])
 def test_a_small_out_stops_inside_slices_and_changes_nothing(scripted, whole, room):
     engine = busy(scripted, equity_interval=15 * MINUTE)
     engine._tables["out_count"] = room
@@ -320,7 +320,7 @@ def test_a_small_out_stops_inside_slices_and_changes_nothing(scripted, whole, ro
 def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
     inputs, parts, k, moved = stream_of(5), [], 0, 0
     engine = busy(scripted, equity_interval=15 * MINUTE)
-    engine._tables["out_count"] = room_for_a_call(32)
+    engine._tables["out_count"] = room_for_a_call(32, 0)
     while k < len(inputs):
         engine.inputs[: len(inputs) - k] = inputs[k:]
         took = engine.run(0, len(inputs) - k)
@@ -329,7 +329,7 @@ def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
             parts.append(engine.inputs[took : took + 1].copy())
             saved, engine = engine.save(), scripted(2, instruments=THREE, fee_rate=1_000_000, cash=1)
             engine.load(saved)
-            engine._tables["out_count"] = room_for_a_call(32)
+            engine._tables["out_count"] = room_for_a_call(32, 0)
             inputs[k + took] = parts[-1][0]
             moved += 1
         k += took

@@ -157,7 +157,7 @@ def test_the_life_of_a_fill_on_the_tape(scripted):
     signal, submitted, fill = tape[1], tape[2], tape[4]
     assert (signal["value"], signal["qty"], signal["side"]) == (0.5, 10, 1)
     assert submitted["order_id"] == submitted["seq"] == fill["order_id"] == 3
-    assert (submitted["ref"], submitted["leaves_qty"], submitted["status"]) == (2, 10, Status.SUBMITTED)
+    assert (submitted["ref"], submitted["parent"], submitted["status"]) == (0, 0, Status.SUBMITTED)
     assert submitted["reserve_px"] == units(100)
     assert (fill["qty"], fill["px"], fill["cum_qty"], fill["leaves_qty"]) == (10, units(101), 10, 0)
     assert (fill["fee"], fill["status"], fill["strategy"]) == (units(1.01), Status.FILLED, 1)

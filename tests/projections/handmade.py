@@ -54,7 +54,7 @@ class HandTape:
         order_id = self.seq + 1
         self.put(
             Kind.ORDER_SUBMITTED, origin=Origin.KERNEL, strategy=strategy, instrument=instrument, side=side, qty=qty,
-            leaves_qty=qty, order_id=order_id, status=Status.SUBMITTED, order_type=1, tif=1, ref=order_id - 1, **fields,
+            order_id=order_id, status=Status.SUBMITTED, order_type=1, tif=1, cause=order_id - 1, **fields,
         )  # fmt: skip
         self.working[order_id] = [strategy, instrument, side, qty]
         return order_id

@@ -268,7 +268,7 @@ def test_a_column_that_older_files_lack_is_null():
     connection.execute(
         "CREATE TABLE old AS SELECT 1::BIGINT AS seq, 73::UTINYINT AS kind, 5::BIGINT AS px, 0 AS instrument"
     )
-    lots = {"order": [Lot("old", "'was'", frozenset(("seq", "kind", "px", "instrument")))]}
+    lots = {"fill": [Lot("old", "'was'", frozenset(("seq", "kind", "px", "instrument")), (73,))]}
     for statement in create_views(lots):
         connection.execute(statement)
     found = dicts(connection, "SELECT tape, seq, kind, px, qty, ts_init, side FROM order_filled")

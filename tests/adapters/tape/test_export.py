@@ -23,7 +23,7 @@ ALL = frozenset(int(kind) for kind in Kind)
 
 
 def orders(count: int = 50) -> np.ndarray:
-    rows = make_rows([int(Kind.SIGNAL), int(Kind.ORDER_FILLED)] * (count // 2), 3)
+    rows = make_rows([int(Kind.ORDER_CANCELED), int(Kind.ORDER_TRIGGERED)] * (count // 2), 3)
     rows["instrument"], rows["strategy"] = np.arange(count) % 2, 1
     rows["side"], rows["reason"] = np.where(np.arange(count) % 3, 1, -1), np.arange(count) % 3
     rows["ts_init"] = rows["ts_event"] = 1_704_080_700_123_456_789 + np.arange(count)
@@ -59,12 +59,10 @@ def test_round_trip(tmp_path, form):
     table = plain(read(tmp_path / f"o.{form}", form))
     assert table["seq"] == rows["seq"].tolist()
     assert table["symbol"] == ["ACC", "TCS"] * 25 and set(table["strategy"]) == {"ema_cross"}
-    assert table["kind"] == ["SIGNAL", "ORDER_FILLED"] * 25
+    assert table["kind"] == ["ORDER_CANCELED", "ORDER_TRIGGERED"] * 25
     assert table["side"] == [Side(int(side)).name for side in rows["side"]]
     assert table["reason"] == [Reason(int(r)).name if r else None for r in rows["reason"]]
     assert table["px"] == [Decimal(int(px)).scaleb(-4) for px in rows["px"]], "to the last unit, whatever the size"
-    assert table["fee"] == [Decimal(int(fee)).scaleb(-4) for fee in rows["fee"]]
-    assert table["value"] == rows["value"].tolist()
     assert table["note"] == [f'note {k - k % 7}, "quoted"' if k % 7 == 0 else None for k in range(50)]
     at = read(tmp_path / f"o.{form}", form).column("ts_init")
     assert at.type == pa.timestamp("ns", "UTC") and at.cast(pa.int64()).to_pylist() == rows["ts_init"].tolist()
@@ -74,7 +72,7 @@ def test_raw_units_are_the_integers_of_the_tape(tmp_path):
     rows = orders()
     export_rows(batches(rows), tmp_path / "o.parquet", "parquet", NAMES, ORDER, raw_units=True)
     table = pq.read_table(tmp_path / "o.parquet")
-    for name in ("px", "trigger_px", "fee", "qty", "order_id"):
+    for name in ("px", "trigger_px", "reserve_px", "qty", "order_id"):
         assert table.column(name).type == pa.int64() and table.column(name).to_pylist() == rows[name].tolist()
 
 
@@ -109,9 +107,9 @@ def test_every_family_has_a_file(tmp_path):
 def test_one_kind_and_unknown_numbers(tmp_path):
     rows = orders()
     rows["instrument"][1], rows["strategy"][3], rows["reason"][1] = 77, 9, 250
-    made = export_rows(batches(rows), tmp_path / "f.parquet", "parquet", NAMES, frozenset([int(Kind.ORDER_FILLED)]))
+    made = export_rows(batches(rows), tmp_path / "f.parquet", "parquet", NAMES, frozenset([int(Kind.ORDER_TRIGGERED)]))
     table = plain(pq.read_table(tmp_path / "f.parquet"))
-    assert list(made.values()) == [25] and set(table["kind"]) == {"ORDER_FILLED"}
+    assert list(made.values()) == [25] and set(table["kind"]) == {"ORDER_TRIGGERED"}
     assert (table["symbol"][0], table["strategy"][1], table["reason"][0]) == ("77", "9", "250")
 
 

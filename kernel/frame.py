@@ -1,0 +1,80 @@
+"""What a strategy sees in a call and what it asks for: the one argument of a program beside its memory."""
+
+from kernel.rows import packed_record
+
+HERE = -(2**31)  # instrument of an intent: the one the strategy was called for; no arithmetic arrives at it
+LINKS = 64  # working orders of a position that hang together, or only reduce
+SLICES = 25  # most orders one signal may become
+INTENTS = 16  # signals a strategy may place in one call
+NOTHING, NEW, CANCEL, REPLACE = 0, 1, 2, 3  # what an intent asks for
+
+PROGRAM = packed_record(  # where a strategy's code and memory are in this process; never on tape, never in a digest
+    ("address", "i8"),
+    ("memory", "i8"),  # address of the record of instrument 0
+    ("stride", "i8"),  # bytes from one instrument's record to the next
+    ("frame", "i8"),  # address of the frame table
+    ("on_fill", "i8"),  # 1: has that hook
+)
+BAR_VIEW = packed_record(  # what `bar` is inside a strategy: prices adjusted for the splits known so far
+    ("ts", "i8"),
+    ("ts_open", "i8"),
+    ("open", "f8"),
+    ("high", "f8"),
+    ("low", "f8"),
+    ("close", "f8"),
+    ("volume", "f8"),
+    ("open_interest", "f8"),
+)
+FILL_VIEW = packed_record(  # what `fill` is inside on_fill
+    ("ts", "i8"),
+    ("side", "i8"),
+    ("qty", "i8"),
+    ("price", "f8"),  # adjusted, as `bar` is
+    ("fee", "f8"),
+    ("order_id", "i8"),
+)
+INTENT = packed_record(
+    ("action", "i8"),  # NEW, CANCEL, REPLACE
+    ("side", "i8"),
+    ("qty", "i8"),
+    ("order_type", "i8"),
+    ("tif", "i8"),
+    ("instrument", "i8"),
+    ("ref", "i8"),  # CANCEL, REPLACE: which order; NEW, HELD or OCO: the intent of this call it belongs to, from 1
+    ("flags", "i8"),
+    ("product", "i8"),
+    ("expire_ts", "i8"),
+    ("price", "f8"),
+    ("trigger_price", "f8"),
+    ("trail", "f8"),
+    ("strength", "f8"),
+    ("order_id", "i8"),  # filled in by the kernel: the order it became (the first of several), 0 for none
+    ("signal", "i8"),  # and its SIGNAL
+)
+CONTEXT = packed_record(  # what `ctx` is inside a strategy
+    ("ts", "i8"),
+    ("instrument", "i8"),
+    ("strategy", "i8"),
+    ("position", "i8"),  # this strategy's signed quantity here
+    ("working", "i8"),  # its working orders here
+    ("working_qty", "i8"),  # signed quantity of those
+    ("pending_qty", "i8"),  # of the market orders among them
+    ("ready", "i8"),  # 1 once every declared indicator is warm
+    ("warming", "i8"),  # 1 before the run's first day: signals are dropped
+    ("entry_price", "f8"),  # average cost of the position, adjusted; 0 when flat
+    ("price", "f8"),  # last close as traded: quantity * price is what it costs, whatever splits came before
+    ("cash", "f8"),  # free to spend
+    ("equity", "f8"),
+    ("tick", "f8"),
+    ("lot", "i8"),
+    ("count", "i8"),  # intents placed so far in this call
+    ("intents", INTENT, (INTENTS,)),
+)
+FRAME = packed_record(  # the one argument of a program beside its memory
+    ("hook", "i8"),
+    ("bar", BAR_VIEW),
+    ("fill", FILL_VIEW),
+    ("ctx", CONTEXT),
+)
+HOOK_BAR, HOOK_FILL = 0, 1
+PROGRAM_OK = 0

@@ -1,0 +1,87 @@
+"""Orders that hang together: what waits for a parent's fill, pairs of which one cancels the other, what only reduces.
+
+After every fill and every end of an order the others of its position are looked at once: what waits is sent for what
+its parent was filled for, what is left of a pair is cut to what its parent still has open, and no reduce-only order
+stays larger than the position it may close. What has to change is asked for like any other change, so the venue may
+answer late, and a fill that was under way meanwhile counts.
+"""
+
+from kernel.codes import Flag, OrderType, Reason, Status, code
+from kernel.gateway import release, send_cancel, send_replace
+from kernel.jit import jit, jit_call
+from kernel.orders import first_after
+from kernel.reserve import closable
+from kernel.tables import market, order, position
+from kernel.trailing import trailing_trigger
+
+HELD, OCO, REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
+TRAILING_STOP = code(OrderType.TRAILING_STOP)
+PENDING_NEW, PENDING_CANCEL = code(Status.PENDING_NEW), code(Status.PENDING_CANCEL)
+PENDING_REPLACE = code(Status.PENDING_REPLACE)
+PARENT_GONE, ONE_CANCELS_OTHER = code(Reason.PARENT_GONE), code(Reason.ONE_CANCELS_OTHER)
+NOTHING_TO_REDUCE = code(Reason.NOTHING_TO_REDUCE)
+
+
+@jit
+def settle_links(s, strategy, instrument, cause):
+    """Bring the linked orders of a position in line with what was just filled or ended; `cause` is that event."""
+    if position(s, strategy, instrument).linked > 0:
+        _settle(s, strategy, instrument, cause)
+
+
+@jit_call
+def _settle(s, strategy, instrument, cause):
+    slot = market(s, instrument).order_head
+    while slot >= 0:
+        o = order(s, slot)
+        last, after = o.order_id, o.next
+        if o.strategy == strategy and o.flags & (HELD | OCO | REDUCE_ONLY):
+            if o.status == PENDING_NEW:
+                _settle_held(s, o, cause)
+            elif o.status != PENDING_CANCEL and o.status != PENDING_REPLACE:
+                _settle_working(s, o, cause)
+        slot = after if after < 0 or order(s, after).order_id > last else first_after(s, instrument, last)
+
+
+@jit
+def _open_qty(o):
+    """What the parent of a held order, or the pair of another, still has open for it."""
+    return o.entered_qty - o.exited_qty if o.flags & HELD else o.full_qty - o.exited_qty
+
+
+@jit_call
+def _settle_held(s, o, cause):
+    qty = min(o.full_qty, _open_qty(o))
+    if qty > 0:
+        release(s, o, qty, first_trigger(s, o), cause)
+    elif o.over != 0:
+        send_cancel(s, o, PARENT_GONE, cause)
+
+
+@jit_call
+def first_trigger(s, o):
+    """Where the trigger of a held order stands when it is sent: a trailing one begins at its parent's fill."""
+    if o.order_type != TRAILING_STOP or o.trigger_px > 0:
+        return o.trigger_px
+    return trailing_trigger(s, o.instrument, o.side, o.trail, o.entry_px)
+
+
+@jit_call
+def _settle_working(s, o, cause):
+    if o.flags & OCO and not o.flags & HELD and o.over != 0:
+        send_cancel(s, o, ONE_CANCELS_OTHER, cause)
+        return
+    most = o.leaves_qty
+    if o.flags & HELD:
+        most = min(o.full_qty - o.cum_qty, _open_qty(o) - o.cum_qty)
+    elif o.flags & OCO:
+        most = min(most, _open_qty(o) - o.cum_qty)
+    reason = ONE_CANCELS_OTHER
+    if o.flags & REDUCE_ONLY:
+        left = closable(o.side, position(s, o.strategy, o.instrument).qty)
+        if left < most:
+            most, reason = left, NOTHING_TO_REDUCE
+    if most <= 0:
+        send_cancel(s, o, reason, cause)
+    elif most != o.leaves_qty:
+        send_replace(s, o, o.cum_qty + most, o.px, o.trigger_px, o.reserve_px, reason, cause)
