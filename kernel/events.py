@@ -39,7 +39,7 @@ def copy_terms(e, terms):
     e.qty, e.px, e.trigger_px = terms.qty, terms.px, terms.trigger_px
 
 
-@jit
+@jit_call
 def report(s, kind, origin, o, cause, ts_event, ts_init):
     """A draft about order `o`, with its terms and what is left of it."""
     e = draft(s, kind, origin, cause, ts_event, ts_init)
