@@ -40,12 +40,24 @@ if COMPILED:
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
-        names = ", ".join(inspect.signature(f).parameters)
-        scope = {"body": jit(f), "stays_a_call": stays_a_call}
-        exec(f"def {f.__name__}({names}):\n    stays_a_call()\n    return body({names})\n", scope)
+        names = list(inspect.signature(f).parameters)
+        scope = {"body": jit(f), "stays_a_call": stays_a_call, "i8": i8}
+        passed = ", ".join(f"i8({name})" for name in names)
+        exec(f"def {f.__name__}({', '.join(names)}):\n    stays_a_call()\n    return body({passed})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
         return _part(call, forceinline=False, error_model="numpy")
+
+    @intrinsic
+    def i8(typingctx, x):  # type: ignore[no-untyped-def]
+        """A whole number of any width as int64, anything else as it is: so that a helper is compiled once, not once for
+        each width of the fields it is called with."""
+        narrow = isinstance(x, types.Integer)
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            return context.cast(builder, args[0], sig.args[0], sig.return_type)
+
+        return (types.int64 if narrow else x)(x), codegen
 
     @intrinsic
     def stays_a_call(typingctx):  # type: ignore[no-untyped-def]
