@@ -5,6 +5,7 @@ import time
 from argparse import Namespace
 
 import numpy as np
+import pytest
 
 from adapters.bus import hints
 from adapters.bus.hints import HintPublisher
@@ -14,6 +15,7 @@ from api.tapes import ACCOUNT, Tape
 from tests.adapters.tape.rows import some_rows
 
 
+@pytest.mark.sim
 def test_show_follows_by_hints(tmp_path, monkeypatch):
     """With looks half a minute apart, what comes at once came by a hint."""
     folder, started, lags = tmp_path / "t", threading.Event(), []

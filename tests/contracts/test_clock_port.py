@@ -61,6 +61,7 @@ def test_paced_clock_keeps_its_speed():
     assert 0.19 < time.monotonic() - began < 0.4  # ten seconds of source time
 
 
+@pytest.mark.sim
 def test_paced_clock_skips_nights():
     clock = PacedClock(1_000_000.0, threading.Event())
     clock.wait_until(0)

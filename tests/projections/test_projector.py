@@ -109,6 +109,7 @@ def test_backtest_in_batches(backtest, size, fresh):
     assert tables(project(rows, notes, range(size, len(rows), size), fresh)) == whole
 
 
+@pytest.mark.sim
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 249), max_size=6), st.booleans())
 def test_rebuild_equals_incremental(seed, cuts, fresh):
