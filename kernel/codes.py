@@ -121,11 +121,11 @@ class Status(IntEnum):
 class TimerCode(IntEnum):
     """What is due when a TIMER comes; `setting` is the calendar it is about. At one instant they come in this order."""
 
-    SESSION_CLOSE = 1
-    DAY_END = 2
+    SESSION_CLOSE = 1  # DAY orders expire
+    DAY_END = 2  # contract notes and settlement; after the post-close session
     SESSION_OPEN = 3
-    SQUARE_OFF = 4
-    CLOSING_AUCTION = 5
+    SQUARE_OFF = 4  # intraday positions are to be closed from here
+    CLOSING_AUCTION = 5  # continuous trading has ended, the auction begins
 
 
 class TradingState(IntEnum):

@@ -9,7 +9,7 @@ answer late, and a fill that was under way meanwhile counts.
 from kernel.codes import Flag, OrderType, Reason, Status, code
 from kernel.gateway import release, send_cancel, send_replace
 from kernel.jit import jit, jit_call
-from kernel.orders import first_after
+from kernel.orders import next_after
 from kernel.reserve import closable
 from kernel.tables import market, order, position
 from kernel.trailing import trailing_trigger
@@ -40,7 +40,7 @@ def _settle(s, strategy, instrument, cause):
                 _settle_held(s, o, cause)
             elif o.status != PENDING_CANCEL and o.status != PENDING_REPLACE:
                 _settle_working(s, o, cause)
-        slot = after if after < 0 or order(s, after).order_id > last else first_after(s, instrument, last)
+        slot = next_after(s, instrument, after, last)
 
 
 @jit

@@ -148,6 +148,13 @@ def first_after(s, instrument, order_id):
     return slot
 
 
+@jit
+def next_after(s, instrument, after, order_id):
+    """Where a walk along a chain goes on from `order_id`: at `after`, which came next before that order was met, or
+    past it where meeting the order freed that slot, too."""
+    return after if after < 0 or order(s, after).order_id > order_id else first_after(s, instrument, order_id)
+
+
 @jit_call
 def owner_of(s, instrument, order_id):
     """The strategy whose order it is, working or remembered; 0 for none."""

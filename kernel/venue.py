@@ -21,7 +21,7 @@ from kernel.codes import Flag, Kind, OrderType, Reason, Side, Status, TimeInForc
 from kernel.events import VENUE_SIM, emit, report
 from kernel.jit import jit, jit_call
 from kernel.links import settle_links
-from kernel.orders import first_after
+from kernel.orders import next_after
 from kernel.tables import account, instrument_row, market, order, rules
 from kernel.units import DOWN, HALF_UP, PX_MAX, QTY_MAX, fits_product, mul_div
 
@@ -94,7 +94,7 @@ def _pass_over(s, bar, turn):
             _end(s, o, EXPIRED, ST_EXPIRED, TIME_PASSED, bar)
         elif o.leaves_qty > 0 and _turn_of(o, bar) == turn:
             _meet(s, bar, o, turn)
-        slot = after if after < 0 or order(s, after).order_id > last else first_after(s, bar.instrument, last)
+        slot = next_after(s, bar.instrument, after, last)
 
 
 @jit_call
@@ -106,7 +106,7 @@ def _end_at_once(s, bar):
         last, after = o.order_id, o.next
         if (o.tif == IOC or o.tif == FOK) and o.ts_submitted <= bar.ts_open and o.leaves_qty > 0:
             _end(s, o, CANCELED, ST_CANCELED, NOT_FILLED_AT_ONCE, bar)
-        slot = after if after < 0 or order(s, after).order_id > last else first_after(s, bar.instrument, last)
+        slot = next_after(s, bar.instrument, after, last)
 
 
 @jit_call
@@ -131,7 +131,7 @@ def end_day(s, timer):
             last, after = o.order_id, o.next
             if o.tif == DAY and o.ts_submitted < timer.ts_event:
                 _end(s, o, EXPIRED, ST_EXPIRED, SESSION_ENDED, timer)
-            slot = after if after < 0 or order(s, after).order_id > last else first_after(s, instrument, last)
+            slot = next_after(s, instrument, after, last)
 
 
 @jit

@@ -15,14 +15,3 @@ class PhaseKind(IntEnum):
 
 
 TRADING = frozenset({PhaseKind.CONTINUOUS, PhaseKind.SPECIAL})
-
-
-class TimerCode(IntEnum):
-    """What a timer event says. In number order at one instant, so that a market open around the clock ends a day
-    before it begins the next."""
-
-    SESSION_CLOSE = 1  # DAY orders expire
-    DAY_END = 2  # contract notes and settlement; after the post-close session
-    SESSION_OPEN = 3
-    SQUARE_OFF = 4  # intraday positions are to be closed from here
-    CLOSING_AUCTION = 5  # continuous trading has ended, the auction begins

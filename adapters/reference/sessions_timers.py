@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from adapters.market.zones import SECOND
 from adapters.reference.sessions_calendar import Calendar, Session
-from adapters.reference.sessions_codes import TimerCode
 from adapters.reference.sessions_file import DAY_SECONDS
+from kernel.codes import TimerCode
 from kernel.errors import ConfigError
 
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.reference.sessions import calendars, load, overrides_of
-from adapters.reference.sessions_codes import TRADING, PhaseKind, TimerCode
+from adapters.reference.sessions_codes import TRADING, PhaseKind
 from adapters.reference.sessions_timers import timers
 from adapters.reference.sessions_upstox import CALENDARS, from_upstox, import_holidays
+from kernel.codes import TimerCode
 from kernel.errors import ConfigError
 
 MINUTE = 60 * 10**9
