@@ -15,6 +15,7 @@ from adapters.settings_text import (
     QTY_MAX,
     Allowed,
     Ceiling,
+    ClockOrNone,
     ClockTime,
     Currency,
     Entries,
@@ -137,6 +138,26 @@ class RunSection(Section):
         return parse_interval(self.equity_interval)
 
 
+class SessionSection(Section):
+    """What the session tables of a run's instruments bring into it."""
+
+    timers: bool = _text(True, "Whether runs get timers of the calendars of their instruments; DAY orders need them.")
+    close_grace: int = _number(
+        5,
+        1,
+        600,
+        "seconds",
+        "How long after a session's close its end is told: the last bar, which may come late, still meets DAY orders.",
+    )
+    square_off: ClockOrNone = _text(
+        "", "Local time of the square-off timer; earlier on days that close early, none when empty.", "HH:MM"
+    )
+
+    @property
+    def close_grace_ns(self) -> int:
+        return self.close_grace * 1_000_000_000
+
+
 class ImportSection(Section):
     """How a data file is read when it does not say."""
 
@@ -199,6 +220,7 @@ class Settings(Section):
     limits: LimitsSection = LimitsSection()
     capacity: CapacitySection = CapacitySection()
     run: RunSection = RunSection()
+    session: SessionSection = SessionSection()
     importing: ImportSection = Field(default=ImportSection(), alias="import")
     live: LiveSection = LiveSection()
     tape: TapeSection = TapeSection()

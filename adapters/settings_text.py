@@ -156,6 +156,11 @@ def check_clock(text: str) -> str:
     return text
 
 
+def check_clock_or_none(text: str) -> str:
+    """A wall-clock time HH:MM, or nothing."""
+    return check_clock(text) if text else text
+
+
 def check_timezone(text: str) -> str:
     """A name the IANA time zone database of this machine knows."""
     import zoneinfo  # ValueError: a path; OSError: a folder of zones
@@ -237,6 +242,7 @@ Slug = Annotated[
 Currency = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,7}$"), Allowed('3 to 8 capitals or digits such as "INR"')]
 Zone = Annotated[str, _checked(check_timezone), Allowed('a time zone such as "Asia/Kolkata"')]
 ClockTime = Annotated[str, _checked(check_clock), Allowed('a time of day such as "15:30"')]
+ClockOrNone = Annotated[str, _checked(check_clock_or_none), Allowed('a time of day such as "15:20", or "" for none')]
 FeeRule = Annotated[str, _checked(parse_fee_rule), Allowed(FEE_SYNTAX)]
 Interval = Annotated[str, _checked(parse_interval), Allowed(INTERVAL_SYNTAX)]
 Entries = Annotated[

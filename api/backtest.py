@@ -105,7 +105,7 @@ def _run(
     started = time.perf_counter()
     engine = make_engine(config, strategies, settings.capacity.batch)
     tapes = input_tapes(home, config)
-    feed = make_feed(tapes, config)
+    feed = make_feed(home, tapes, config)
     with SealedWriter(folder) as writer:
         tape = RunTape(writer)
         tape.note(1, canonical_json(config).decode())

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from adapters.files import canonical_json
 from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
-from adapters.market.instruments import Registry
+from adapters.market.instruments import Instrument, Registry
 from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
+from adapters.reference.universe import Span
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
 from adapters.tape.digest import TapeDigest
+from api.days import day_bounds
+from api.run_instruments import find_symbol, instrument_rows, masters_of
+from api.run_sessions import calendar_numbers, session_config, timers_of
+from api.run_universe import members_of, spans_of_run, universe_config, with_bars
 from kernel.codehash import kernel_hash
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, NotReplayable
@@ -41,18 +43,8 @@ class Request:
     seed: int | None = None
     tapes: Sequence[str] = ()
     warm_up_days: int | None = None
-
-
-def day_bounds(day: str, timezone: str) -> tuple[int, int]:
-    """First and last ns UTC of a local day written YYYY-MM-DD. Raises ConfigError."""
-    try:
-        start = datetime.combine(date.fromisoformat(day), time(), ZoneInfo(timezone))
-        end = datetime.combine(start.date() + timedelta(days=1), time(), start.tzinfo)
-    except (ValueError, OverflowError):
-        raise ConfigError(f"{day!r} is not a date: write YYYY-MM-DD") from None
-    if not 1700 < start.year < 2250:
-        raise ConfigError(f"{day!r} is beyond the years a tape can hold, 1701 to 2249")
-    return int(start.timestamp()) * 10**9, int(end.timestamp()) * 10**9 - 1
+    universe: str | None = None
+    square_off: str | None = None
 
 
 def load_strategies(specs: Sequence[str]) -> list[Loaded]:
@@ -75,23 +67,19 @@ def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
 
 def make_config(home: Path, settings: Settings, request: Request, strategies: Sequence[Loaded], mode: str) -> Config:
     """Everything that decides a run's bytes, as plain JSON values. Raises NotFound or ConfigError."""
+    for day in filter(None, (request.first_day, request.last_day)):
+        day_bounds(day, "UTC")
     registry, tapes = Registry.load(home), choose_tapes(home, request.tapes)
-    on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars}
-    numbers = {find_symbol(registry, symbol) for symbol in request.symbols} or on_tapes
-    for number in numbers - on_tapes:
-        raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
-    chosen = [registry[number] for number in sorted(numbers)]
+    chosen, universe = _choose(home, registry, tapes, request)
+    numbers = {one.number for one in chosen}
     tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]  # bars or actions of them
     currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
-    first_ts = day_bounds(request.first_day, timezone)[0] if request.first_day else None
-    last_ts = day_bounds(request.last_day, timezone)[1] if request.last_day else None
-    if first_ts is not None and last_ts is not None and first_ts > last_ts:
-        raise ConfigError(f"--from {request.first_day} is after --to {request.last_day}")
-    warm_up = request.warm_up_days if request.warm_up_days is not None else settings.run.warm_up_days
-    if warm_up < 0:
-        raise ConfigError(f"--warm-up-days {warm_up}: days to learn from come before --from, so it is 0 or more")
-    if request.warm_up_days and first_ts is None:
-        raise ConfigError("--warm-up-days needs --from: it reaches back from there")
+    warm_up = _warm_up(settings, request)
+    selection = _selection(request, tapes, timezone, warm_up)
+    if request.universe:
+        days = (request.first_day, request.last_day)
+        selection["universe"] = universe_config(request.universe, universe, days, timezone, warm_up * DAY)
+    calendars = calendar_numbers(settings, (one.calendar for one in chosen))
     seed = settings.run.seed if request.seed is None else request.seed
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed {seed}: it is between 0 and 2**63 - 1")
@@ -108,11 +96,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
             "instruments": settings.capacity.instruments,
             "strategies": settings.capacity.strategies,
         },
-        "instruments": [
-            {"number": i.number, "symbol": i.symbol, "tick": i.tick, "lot": i.lot, "currency": i.currency, "tz": i.tz}
-            | ({"freeze": i.freeze} if i.freeze else {})
-            for i in chosen
-        ],
+        "instruments": instrument_rows(chosen, request.first_day, calendars),
         "strategies": [
             {
                 "number": n,
@@ -125,30 +109,64 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         ],
         "kernel_hash": kernel_hash(),
         "seed": seed,
-        "selection": {
-            "tapes": [{"name": tape.name, "content_digest": tape.content_digest} for tape in tapes],
-            "first_ts": first_ts - warm_up * DAY if first_ts is not None else None,
-            "last_ts": last_ts,
-            "warm_up_ts": first_ts if warm_up and first_ts is not None else None,
-            "merge": MERGE_RULE,
-        },
+        "selection": selection,
+        **session_config(home, settings, calendars, *_reach(tapes, selection), request.square_off),
     }
+
+
+def _choose(
+    home: Path, registry: Registry, tapes: Sequence[Manifest], request: Request
+) -> tuple[list[Instrument], list[Span]]:
+    """The instruments of a run, each with bars on the tapes, and the memberships where they are a universe's."""
+    on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars}
+    if request.universe and request.symbols:
+        raise ConfigError("--symbols and --universe both say which instruments: give one of them")
+    if request.universe:
+        spans = spans_of_run(home, registry, request.universe, request.first_day, request.last_day)
+        spans = with_bars(request.universe, spans, on_tapes)
+        return [registry[number] for number in sorted({span.number for span in spans})], spans
+    numbers = {find_symbol(registry, symbol, request.first_day) for symbol in request.symbols} or on_tapes
+    for number in numbers - on_tapes:
+        raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
+    return [registry[number] for number in sorted(numbers)], []
+
+
+def _warm_up(settings: Settings, request: Request) -> int:
+    days = request.warm_up_days if request.warm_up_days is not None else settings.run.warm_up_days
+    if days < 0:
+        raise ConfigError(f"--warm-up-days {days}: days to learn from come before --from, so it is 0 or more")
+    if request.warm_up_days and not request.first_day and not request.universe:
+        raise ConfigError("--warm-up-days needs --from: it reaches back from there")
+    return days
+
+
+def _selection(request: Request, tapes: Sequence[Manifest], timezone: str, warm_up: int) -> Config:
+    first_ts = day_bounds(request.first_day, timezone)[0] if request.first_day else None
+    last_ts = day_bounds(request.last_day, timezone)[1] if request.last_day else None
+    if first_ts is not None and last_ts is not None and first_ts > last_ts:
+        raise ConfigError(f"--from {request.first_day} is after --to {request.last_day}")
+    return {
+        "tapes": [{"name": tape.name, "content_digest": tape.content_digest} for tape in tapes],
+        "first_ts": first_ts - warm_up * DAY if first_ts is not None else None,
+        "last_ts": last_ts,
+        "warm_up_ts": first_ts if warm_up and first_ts is not None else None,
+        "merge": MERGE_RULE,
+    }
+
+
+def _reach(tapes: Sequence[Manifest], selection: Config) -> tuple[int, int]:
+    """First and last ns UTC at which there may be bars."""
+    held = [tape for tape in tapes if tape.bars]
+    first, last = min(tape.first_ts for tape in held), max(tape.last_ts for tape in held)
+    first = max(first, selection["first_ts"]) if selection["first_ts"] is not None else first
+    last = min(last, selection["last_ts"]) if selection["last_ts"] is not None else last
+    return first, max(first, last)
 
 
 def first_span(tapes: Sequence[Manifest]) -> int:
     """How long the first bar of the tapes is, ns; of several tapes that of the earliest."""
     first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name))
     return int(next(bar_batches(first.path, batch_rows=1, columns=("span",)))["span"][0])
-
-
-def find_symbol(registry: Registry, symbol: str) -> int:
-    """The number of `symbol`. Raises NotFound with the nearest known one."""
-    found = registry.find(symbol)
-    if found is None:
-        near = get_close_matches(symbol, [i.symbol for i in registry], 1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "`onetape runs --tapes` lists what was imported"
-        raise NotFound(f"no instrument {symbol!r}: {hint}")
-    return found.number
 
 
 def _one(instruments: Sequence[Any], what: str) -> str:
@@ -187,7 +205,10 @@ def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed
 def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
     """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
     rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
-    instruments = [(row["number"], row["tick"], row["lot"], row.get("freeze", 0)) for row in config["instruments"]]
+    instruments = [
+        (row["number"], row["tick"], row["lot"], row.get("freeze", 0), row.get("calendar", 0))
+        for row in config["instruments"]
+    ]
     return Engine(
         Capacity(batch=batch, **config["capacity"]),
         rules,
@@ -199,8 +220,8 @@ def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Eng
 
 def selection_of(config: Config) -> Selection:
     s = config["selection"]
-    numbers = frozenset(row["number"] for row in config["instruments"])
-    return Selection(numbers, s["first_ts"], s["last_ts"], s["warm_up_ts"])
+    numbers = masters_of(config["instruments"])
+    return Selection(numbers, s["first_ts"], s["last_ts"], s["warm_up_ts"], members=members_of(s))
 
 
 def input_tapes(home: Path, config: Config) -> list[Manifest]:
@@ -220,14 +241,16 @@ def input_tapes(home: Path, config: Config) -> list[Manifest]:
     return tapes
 
 
-def make_feed(tapes: Sequence[Manifest], config: Config) -> MarketFeed:
-    return MarketFeed([tape.path for tape in tapes], selection_of(config))
+def make_feed(home: Path, tapes: Sequence[Manifest], config: Config) -> MarketFeed:
+    """The inputs of a configuration. Raises NotReplayable when a calendar is not what it was."""
+    return MarketFeed([tape.path for tape in tapes], selection_of(config), timers_of(home, config))
 
 
 def make_ref(config: Config, bars: int) -> bytes:
-    """The REF frame of a run: which bars its tape leaves out because they are on market tapes."""
+    """The REF frame of a run: which bars its tape leaves out because they are on market tapes, by their numbers
+    there."""
     body = {"inputs": "bars", "selection": config["selection"], "count": bars}
-    body["selection"] = {**body["selection"], "instruments": [row["number"] for row in config["instruments"]]}
+    body["selection"] = {**body["selection"], "instruments": list(masters_of(config["instruments"]))}
     digest = TapeDigest()
     digest.add_ref(canonical_json(body))
     return canonical_json({**body, "digest": digest.hex()})

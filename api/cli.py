@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _init, _config, _import, _backtest, _replay, _live, _verify, _runs, _report, _sql, _tape, _doctor,
-        _backup, _restore, _prune, _publish, _migrate, _serve, _token, _sessions, _demo,
+        _backup, _restore, _prune, _publish, _migrate, _serve, _token, _sessions, _charges, _demo,
         _instruments, _universe,
     ):  # fmt: skip
         add(commands)
@@ -150,7 +150,8 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strategy", action="append", default=[], metavar="NAME[,k=v...]", help="built-in, or path/to/file.py:Class"
     )
-    parser.add_argument("--symbols", help="comma-separated (default: all imported)")
+    parser.add_argument("--symbols", help="comma-separated, as they were on --from (default: all imported)")
+    parser.add_argument("--universe", metavar="NAME", help="its members over the days, each while it is one")
     parser.add_argument("--from", dest="first_day", metavar="DATE", help="first local day, YYYY-MM-DD")
     parser.add_argument("--to", dest="last_day", metavar="DATE", help="last local day")
     parser.add_argument("--cash", help="opening cash")
@@ -158,6 +159,7 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--tapes", help="market tapes, comma-separated (default: all)")
     parser.add_argument("--warm-up-days", type=int, help="days before --from that strategies learn from")
+    parser.add_argument("--square-off", metavar="HH:MM", help="when the square-off timer is due, local time")
 
 
 def _backtest(commands) -> None:  # type: ignore[no-untyped-def]
@@ -320,6 +322,15 @@ def _sessions(commands) -> None:  # type: ignore[no-untyped-def]
     )
     parser.add_argument("--calendar", default="NSE_EQ", metavar="NAME", help="such as NSE_FO or XNYS (default NSE_EQ)")
     parser.add_argument("--whole-year", action="store_true", help="import: the file has every holiday of its year")
+    _json(parser)
+
+
+def _charges(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "charges", "charges", "show what trading costs: the dated rules in force on a day")
+    parser.add_argument("--on", metavar="DATE", help="as YYYY-MM-DD (default: today)")
+    parser.add_argument("--exchange", metavar="NAME", help="only this one, such as NSE or BSE")
+    parser.add_argument("--kind", metavar="NAME", help="only this one: EQUITY, FUTURE or OPTION")
+    parser.add_argument("--plan", default="zero", metavar="NAME", help="brokerage plan, such as upstox (default zero)")
     _json(parser)
 
 

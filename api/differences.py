@@ -10,6 +10,7 @@ Config = Mapping[str, Any]
 
 
 IGNORED = ("kernel_hash", "selection")  # may change from start to start; RUN_STARTED records them each time
+LOOSE = ("isin",)  # of an instrument: a split may change it
 
 
 def differences(before: Config, now: Config) -> list[str]:
@@ -18,6 +19,7 @@ def differences(before: Config, now: Config) -> list[str]:
     The kernel, the code of strategies and the selection of bars may change from start to start.
     """
     before = {**before, "limits": {**LATER_LIMITS, **before.get("limits", {})}}  # of before there was such a limit
+    before, now = _with_names(before), _with_names(now)
     found = [*_instruments(before, now), *_strategies(before, now)]
     plain = [name for name in {**before, **now} if name not in (*IGNORED, "instruments", "strategies")]
     tables = [name for name in plain if isinstance(before.get(name, now.get(name)), Mapping)]
@@ -27,6 +29,12 @@ def differences(before: Config, now: Config) -> list[str]:
         if name != "rules" or not found:  # rules say fees and seed again, as numbers
             found += _values(f"{name}: ", before.get(name, {}), now.get(name, {}))
     return found
+
+
+def _with_names(config: Config) -> Config:
+    """Of calendars only the names: their timers are on the tape, so the tables may grow and be mended."""
+    calendars = config.get("calendars")
+    return config if calendars is None else {**config, "calendars": [row["name"] for row in calendars]}
 
 
 def _values(lead: str, before: Config, now: Config) -> Iterator[str]:
@@ -48,7 +56,8 @@ def _instruments(before: Config, now: Config) -> Iterator[str]:
     if more:
         yield f"instruments: {_some(more)} added"
     for symbol in sorted(old.keys() & new.keys()):
-        yield from _values(f"instruments: {symbol} ", old[symbol], new[symbol])
+        rows = ({name: value for name, value in row[symbol].items() if name not in LOOSE} for row in (old, new))
+        yield from _values(f"instruments: {symbol} ", *rows)
 
 
 def _strategies(before: Config, now: Config) -> Iterator[str]:

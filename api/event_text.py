@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from adapters.tape.export import Names
-from kernel.codes import REASON_TEXT, Flag, Kind, OrderType, Reason, Side, TimeInForce
+from kernel.codes import REASON_TEXT, Flag, Kind, OrderType, Reason, Side, TimeInForce, TimerCode
 from kernel.schema import FAMILY_OF, MONEY, ORDERS, PRICE, TIME
 from projections.plain import EPOCH, SCALE, event, time_text
 
@@ -113,6 +113,8 @@ def _word(words: Any, code: int) -> str:
 
 def _slots(row: np.void, kind: Kind) -> list[str]:
     """Every slot that says something, by name."""
+    if kind == Kind.TIMER:
+        return [f"{_word(TimerCode, int(row['code'])) or int(row['code'])} of calendar {int(row['setting'])}"]
     shown = []
     for name, what in FAMILY_OF[kind].slots:
         number = int(row[name])

@@ -2,23 +2,25 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adapters.clocks.pacing import MaxClock, PacedClock
-from adapters.market.feed import MarketFeed, Selection
+from adapters.market.feed import MarketFeed
 from adapters.market.intact import check_inputs, memory_of
 from adapters.market.tape import tapes_folder
 from adapters.market.writer import check_name
 from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
-from adapters.tape.reader import read_rows
+from adapters.tape.reader import config_of, holds_anything, read_rows
 from api.backtest import summarise
 from api.bootstrap import Request, input_tapes, load_strategies, make_config, selection_of
 from api.restore import spans_of
+from api.run_instruments import numbered_as
+from api.run_sessions import timers_of
 from api.session import ACTIONS, BATCH, Session
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError, NotReplayable
@@ -55,7 +57,9 @@ def parse_feed(text: str) -> FeedSpec:
 
 
 class Slices:
-    """Cut a feed into slices: all inputs up to a SLICE_END, one at a time."""
+    """Cut a feed into what is taken at once: all inputs up to a SLICE_END, or up to a timer that nothing of its own
+    time comes after, so that a timer does not wait for a bar and a stop never falls into one time.
+    """
 
     def __init__(self, feed: MarketFeed, table: np.ndarray) -> None:
         self._feed, self._table = feed, table
@@ -70,12 +74,19 @@ class Slices:
                 if self._count == 0:
                     return join_rows(parts)
             rows = self._table[self._start : self._count]
-            ends = np.flatnonzero((rows["kind"] == int(Kind.BAR)) & (rows["flags"] & SLICE_END > 0))
+            ends = np.flatnonzero(_ends(rows))
             take = int(ends[0]) + 1 if len(ends) else len(rows)
             parts.append(rows[:take].copy() if parts or not len(ends) else rows[:take])
             self._start += take
             if len(ends):
                 return parts[0] if len(parts) == 1 else join_rows(parts)
+
+
+def _ends(rows: np.ndarray) -> np.ndarray:
+    """Which rows may be the last to be taken at once; what comes after the last row is not known."""
+    ends = (rows["kind"] == int(Kind.BAR)) & (rows["flags"] & SLICE_END > 0)
+    ends[:-1] |= (rows["kind"][:-1] == int(Kind.TIMER)) & (rows["ts_init"][1:] > rows["ts_init"][:-1])
+    return np.asarray(ends)
 
 
 def run_live(
@@ -95,6 +106,8 @@ def run_live(
     config = make_config(home, settings, request, strategies, "PAPER")
     check_inputs(input_tapes(home, config), memory_of(home))
     folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
+    if holds_anything(folder):  # one of before runs had numbers of their own goes on under those it has
+        config["instruments"] = numbered_as(config["instruments"], config_of(folder)["instruments"])
     session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.idle)
@@ -132,11 +145,12 @@ def _refuse_late(home: Path, session: Session, ts: int) -> None:
         names |= fed | now
         paths = [tapes_folder(home) / name for name in sorted(fed | now)]
         first = wanted.first_ts if after is None else max(after + 1, wanted.first_ts or after + 1)
-        chosen = Selection(wanted.instruments, first, until, wanted.warm_up_ts, actions_from=after)
+        chosen = replace(wanted, first_ts=first, last_ts=until, actions_from=after)
         part = MarketFeed([path for path in paths if path.is_dir()], chosen)
         while count := part.read_into(table):
             held += int((table["kind"][:count] == int(Kind.BAR)).sum())
             actions += int(np.isin(table["kind"][:count], ACTIONS).sum())
+        actions += part.unread_actions(until)  # a timer came after them, and no bar yet
     seen = int(session.engine.account.bars)
     if held != seen or actions != session.actions_seen:
         gone = sorted(name for name in names if not (tapes_folder(home) / name).is_dir())
@@ -172,11 +186,12 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
     wanted = selection_of(session.config)
     if session.recovered:
         ts = int(session.engine.account.ts)
-        wanted = Selection(wanted.instruments, ts + 1, wanted.last_ts, wanted.warm_up_ts, actions_from=ts)
+        wanted = replace(wanted, first_ts=ts + 1, actions_from=ts, timers_from=ts + 1)
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
     if session.recovered:
         _refuse_late(home, session, ts)
-    slices = Slices(MarketFeed(paths, wanted), np.zeros(BATCH, session.engine.inputs.dtype))
+    timers = timers_of(home, session.config)
+    slices = Slices(MarketFeed(paths, wanted, timers), np.zeros(BATCH, session.engine.inputs.dtype))
     bars, started = 0, False
     while len(rows := slices.next()):
         if not clock.wait_until(int(rows["ts_init"][-1])):

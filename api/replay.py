@@ -25,8 +25,9 @@ from adapters.tape.reader import (
     read_rows,
 )
 from api.backtest import decimal_text
-from api.bootstrap import Config, day_bounds, input_tapes, make_engine, make_feed, make_ref, strategies_of
+from api.bootstrap import Config, input_tapes, make_engine, make_feed, make_ref, strategies_of
 from api.compare import Comparer, Divergence
+from api.days import day_bounds
 from api.drive import begin, end, go_on, in_order
 from api.restore import Restored, restore, spans_of, written_by
 from kernel.codehash import kernel_hash
@@ -124,7 +125,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     manifest = read_manifest(folder) if is_sealed(folder) else {}
     strategies = strategies_of(config, manifest.get("sources", {}))
     tapes = input_tapes(home, config)
-    engine, feed = make_engine(config, strategies, BATCH), make_feed(tapes, config)
+    engine, feed = make_engine(config, strategies, BATCH), make_feed(home, tapes, config)
     comparer, recomputed = Comparer(rows for rows, _ in read_rows(folder)), Recomputed()
     note: dict[int, str] = {1: canonical_json(config).decode()}
     bars = 0

@@ -149,7 +149,7 @@ def names_of(home: Path, tape: Tape) -> tuple[Names, str, str]:
     config: dict[str, Any] = {}
     with suppress(TapeCorrupt, NotFound, ValueError):
         config = config_of(tape.folder) if tape.kind != MARKET else {}
-    symbols |= {row["number"]: row["symbol"] for row in config.get("instruments", [])}
+    symbols = {row["number"]: row["symbol"] for row in config.get("instruments", [])} or symbols
     strategies = {row["number"]: row["name"] for row in config.get("strategies", [])}
     return Names(symbols, strategies), config.get("timezone", zone), config.get("currency", currency)
 

@@ -18,6 +18,7 @@ from adapters.tape.digest import TapeDigest
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders, read_manifest, read_refs, read_rows
 from adapters.tape.retire import retired_inputs
 from adapters.tape.sealed import check_files, check_rows
+from api.run_universe import members_of
 from kernel.errors import OnetapeError, TapeCorrupt
 
 
@@ -98,8 +99,9 @@ def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
 def _bars_of(home: Path, selection: dict[str, Any]) -> int:
     chosen, first, last = set(selection["instruments"]), selection["first_ts"], selection["last_ts"]
     paths = [tapes_folder(home) / tape["name"] for tape in selection["tapes"]]
-    columns = ("ts_init", "instrument")
-    return sum(len(b["ts_init"]) for p in paths for b in bar_batches(p, chosen, first, last, columns=columns))
+    columns, members = ("ts_init", "instrument"), members_of(selection)
+    batches = (batch for path in paths for batch in bar_batches(path, chosen, first, last, columns=columns))
+    return sum(len((batch if members is None else members.taken(batch))["ts_init"]) for batch in batches)
 
 
 def check_instruments(home: Path, tape: Manifest) -> None:

@@ -1,51 +1,95 @@
 """The merge of market tapes as kernel inputs: bars and corporate actions by (ts_init, instrument, tape), slices marked.
 
-Actions of one bar and instrument come by ex-date, a split before the dividends of its day.
+Actions of one bar and instrument come by ex-date, a split before the dividends of its day. A timer comes before the
+actions and bars of its time, so it never parts a slice. Tapes have the instrument table's numbers, records the run's.
 
 Rows are written straight into the engine's input table. Memory stays flat: one batch of columns a tape.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from adapters.market.actions import LATEST
+from adapters.market.members import Members
+from adapters.market.merging import merge, stretches, with_end
 from adapters.market.reader import bar_batches, read_actions
 from adapters.market.tape import Columns
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError
 
 MERGE_RULE = "ts_init,instrument,tape"
-COPIED = ("instrument", "open", "high", "low", "close", "volume")
+COPIED = ("open", "high", "low", "close", "volume")
 BATCH_ROWS = 65_536
+NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run takes from its tapes: instrument numbers (None: all) and a closed range of ts_init, ns UTC.
+    """What a run takes from its tapes: instruments and a closed range of ts_init, ns UTC.
 
-    Bars before `warm_up_ts` are flagged WARM_UP: strategies learn from them, nothing is sent. `actions_from` is where
-    splits and dividends begin, by default `first_ts`: one at the time of a bar comes after it, so that who goes on
-    after that bar still needs it.
+    `instruments` says which number of the instrument table is which in the run: in order of place, or by mapping; None
+    is all, as they are. Bars before `warm_up_ts` are flagged WARM_UP: strategies learn from them, nothing is sent; so
+    are those from outside the memberships of a universe. `actions_from` is where splits and dividends begin, by default
+    `first_ts`: one at the time of a bar comes after it, so that who goes on after that bar still needs it.
+    `timers_from` is where timers begin, by default the opening of the first bar.
     """
 
-    instruments: frozenset[int] | None = None
+    instruments: Mapping[int, int] | tuple[int, ...] | None = None
     first_ts: int | None = None
     last_ts: int | None = None
     warm_up_ts: int | None = None
     actions_from: int | None = None
+    timers_from: int | None = None
+    members: Members | None = None
+
+    @property
+    def numbers(self) -> dict[int, int] | None:
+        """The run's number of each number of the instrument table."""
+        chosen = self.instruments
+        if chosen is None or isinstance(chosen, Mapping):
+            return None if chosen is None else dict(chosen)
+        return {number: place for place, number in enumerate(chosen)}
+
+
+class Timer(Protocol):
+    """A timer as it comes: available at `ts`, about `ts_event`, ns UTC."""
+
+    @property
+    def ts(self) -> int: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def calendar(self) -> int: ...
+    @property
+    def ts_event(self) -> int: ...
+
+
+class Timers(Protocol):
+    """The timers of a run's calendars (adapters.reference.due)."""
+
+    def between(self, first_ts: int, last_ts: int) -> Sequence[Timer]: ...
+    def over(self, ts: int) -> int: ...
 
 
 class MarketFeed:
-    """Bars and actions of `tapes` in order. `read_into(records)` fills a table from its start; 0 means the end."""
+    """Bars and actions of `tapes` and timers in order. `read_into(records)` fills a table from its start; 0 is the end.
 
-    def __init__(self, tapes: Sequence[Path], selection: Selection) -> None:
+    Timers go from the first bar to the last, and on until the sessions that are closed by then are over.
+    """
+
+    def __init__(self, tapes: Sequence[Path], selection: Selection, timers: Timers | None = None) -> None:
         self._selection = selection
+        self._numbers = selection.numbers
+        self._renumber = _table_of(self._numbers)
+        self._calendars, self._timers = timers, list[Timer]()  # the latter in order, the next one last
+        self._timers_from = selection.timers_from
         self._names = [Path(tape).name for tape in tapes]
-        self._chunks = _with_end(self._merged([Path(tape) for tape in tapes]))
+        self._chunks = with_end(self._merged([Path(tape) for tape in tapes]))
         self._chunk: Columns = {}
         self._at = self._size = 0
         self._next_ts: int | None = None
@@ -66,7 +110,7 @@ class MarketFeed:
             for k in range(len(columns["ts_init"])):
                 action = {name: int(values[k]) for name, values in columns.items()}
                 ts, instrument, kind = (action[name] for name in ("ts_init", "instrument", "kind"))
-                wanted = s.instruments is None or instrument in s.instruments
+                wanted = self._numbers is None or instrument in self._numbers
                 if wanted and (first_ts is None or ts >= first_ts) and (s.last_ts is None or ts <= s.last_ts):
                     day = action.get("ex_day") or LATEST
                     a, b = action["numerator" if kind == Kind.SPLIT else "amount"], action["denominator"]
@@ -77,8 +121,10 @@ class MarketFeed:
 
     def _merged(self, tapes: list[Path]) -> Iterator[Columns]:
         s = self._selection
-        chosen = None if s.instruments is None else set(s.instruments)
+        chosen = None if self._numbers is None else set(self._numbers)
         streams = [bar_batches(tape, chosen, s.first_ts, s.last_ts, BATCH_ROWS) for tape in tapes]
+        if s.members is not None:
+            streams = [_only(s.members, stream) for stream in streams]
         return streams[0] if len(streams) == 1 else merge(streams)
 
     def read_into(self, records: np.ndarray) -> int:
@@ -90,27 +136,71 @@ class MarketFeed:
         filled = 0
         while filled < len(records):
             if self._at == self._size and not self._advance():
-                break
-            if len(self._actions) and self._actions[0, 0] < int(self._chunk["ts_init"][self._at]):
-                self._put_action(records[filled])
+                if not self._timers:
+                    break
+                self._put_timer(records[filled])
                 filled += 1
                 continue
-            end = min(self._size, self._at + len(records) - filled)
-            if len(self._actions):
-                end = min(end, int(np.searchsorted(self._chunk["ts_init"], self._actions[0, 0], "right")))
-            self._put_bars(records[filled : filled + end - self._at], end)
-            filled += end - self._at
-            self._at = end
+            ts, now = self._chunk["ts_init"], int(self._chunk["ts_init"][self._at])
+            timer = self._timers[-1].ts if self._timers else NEVER
+            action = int(self._actions[0, 0]) if len(self._actions) else NEVER
+            if timer <= min(now, action):
+                self._put_timer(records[filled])
+                filled += 1
+            elif action < now:
+                self._put_action(records[filled])
+                filled += 1
+            else:
+                end = min(self._size, self._at + len(records) - filled)
+                if timer <= int(ts[end - 1]):
+                    end = int(np.searchsorted(ts, timer, "left"))
+                if action < int(ts[end - 1]):
+                    end = int(np.searchsorted(ts, action, "right"))
+                self._put_bars(records[filled : filled + end - self._at], end)
+                filled += end - self._at
+                self._at = end
         return filled
+
+    def unread_actions(self, before_ts: int) -> int:
+        """How many actions from before a time no bar followed, once the end is reached."""
+        return int((self._actions[:, 0] < before_ts).sum())
 
     def _advance(self) -> bool:
         step = next(self._chunks, None)
         if step is None:
+            self._last_timers()
             return False
         self._chunk, self._next_ts = step
         self._at, self._size = 0, len(self._chunk["ts_init"])
         self._chunk["flags"] = self._flags()
+        self._more_timers()
         return True
+
+    def _more_timers(self) -> None:
+        """Those that come up to the last bar of the chunk; a chunk is all of them that is held at once."""
+        if self._calendars is None:
+            return
+        if self._timers_from is None:
+            self._timers_from = self._first_open()
+        last_ts = int(self._chunk["ts_init"][-1])
+        self._timers = [*reversed(self._calendars.between(self._timers_from, last_ts)), *self._timers]
+        self._timers_from = max(self._timers_from, last_ts + 1)
+
+    def _first_open(self) -> int:
+        """When the first bar began; RUN_STARTED is then."""
+        lag = self._chunk["lag"][0] if "lag" in self._chunk else 0
+        return int(self._chunk["ts_init"][0] - lag - self._chunk["span"][0])
+
+    def _last_timers(self) -> None:
+        """What is still to come of sessions that were over with the last bar."""
+        if self._calendars is None or not self._size:
+            return
+        over = self._calendars.over(int(self._chunk["ts_init"][-1]))
+        last_ts = self._selection.last_ts
+        over = over if last_ts is None else min(over, last_ts)
+        assert self._timers_from is not None
+        self._timers = [*reversed(self._calendars.between(self._timers_from, over))]
+        self._calendars = None
 
     def _flags(self) -> np.ndarray:
         """SLICE_END where the availability time changes, WARM_UP before the run's first day."""
@@ -120,6 +210,8 @@ class MarketFeed:
         ends[-1] = self._next_ts is None or self._next_ts != int(ts[-1])
         if self._selection.warm_up_ts is not None:
             ends |= (ts < self._selection.warm_up_ts).astype(np.uint16) * int(Flag.WARM_UP)
+        if self._selection.members is not None:
+            ends |= self._selection.members.outside(self._chunk).astype(np.uint16) * np.uint16(Flag.WARM_UP)
         number = self._chunk["instrument"]
         same = np.flatnonzero((ts[1:] == ts[:-1]) & (number[1:] == number[:-1]))
         if len(same) or (int(ts[0]), int(number[0])) == self._last:
@@ -138,7 +230,7 @@ class MarketFeed:
         closed = chunk["ts_init"] - chunk["lag"] if "lag" in chunk else chunk["ts_init"]
         order = np.argsort(chunk["instrument"], kind="stable")
         number, opened, closed = chunk["instrument"][order], (closed - chunk["span"])[order], closed[order]
-        for first, last in zip(*_stretches(number), strict=True):
+        for first, last in zip(*stretches(number), strict=True):
             before = self._closed.get(int(number[first]), opened[first])
             late = np.flatnonzero(opened[first:last] < np.append(before, closed[first : last - 1]))
             if len(late):
@@ -156,6 +248,8 @@ class MarketFeed:
         closed = ts - chunk["lag"][part] if "lag" in chunk else ts
         rows["ts_event"] = closed
         rows["ts_open"] = closed - chunk["span"][part]
+        number = chunk["instrument"][part]
+        rows["instrument"] = number if self._renumber is None else self._renumber[number]
         for name in COPIED:
             rows[name] = chunk[name][part]
         if "open_interest" in chunk:
@@ -166,66 +260,37 @@ class MarketFeed:
         rows["flags"] = chunk["flags"][part]
         self.bars += len(rows)
 
+    def _put_timer(self, row: np.void) -> None:
+        timer = self._timers.pop()
+        self._clear(row, Kind.TIMER, -1, timer.ts, timer.ts_event)
+        row["code"], row["setting"] = timer.code, timer.calendar
+
     def _put_action(self, row: np.void) -> None:
         ts, instrument, kind, ts_event, a, b = (int(x) for x in self._actions[0])
         self._actions = self._actions[1:]
-        for name in ("flags", "open", "high", "low", "close", "volume", "open_interest"):
-            row[name] = 0
-        row["kind"], row["instrument"], row["ts_init"], row["ts_event"] = kind, instrument, ts, ts_event
+        number = instrument if self._numbers is None else self._numbers[instrument]
+        self._clear(row, kind, number, ts, ts_event)
         if kind == Kind.SPLIT:
             row["numerator"], row["denominator"] = a, b
         else:
             row["amount"] = a
+
+    def _clear(self, row: np.void, kind: int, instrument: int, ts: int, ts_event: int) -> None:
+        """Make an event without a body of a row that may have been a bar."""
+        for name in ("flags", "ts_open", "open", "high", "low", "close", "volume", "open_interest"):
+            row[name] = 0
+        row["kind"], row["instrument"], row["ts_init"], row["ts_event"] = int(kind), instrument, ts, ts_event
         self._dirty = True
 
 
-def _stretches(values: np.ndarray) -> tuple[list[int], list[int]]:
-    """First and one-past-last places of the runs of equal values."""
-    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
-    return edges[:-1], edges[1:]
+def _table_of(numbers: dict[int, int] | None) -> np.ndarray | None:
+    """The run's number by the instrument table's; None where they are the same."""
+    if numbers is None or all(number == place for number, place in numbers.items()):
+        return None
+    table = np.full(max(numbers) + 1, -1, np.int32)
+    table[list(numbers)] = list(numbers.values())
+    return table
 
 
-def _with_end(chunks: Iterator[Columns]) -> Iterator[tuple[Columns, int | None]]:
-    """Each chunk with the first ts_init of the one after it, None for the last."""
-    held = next(chunks, None)
-    while held is not None:
-        after = next(chunks, None)
-        yield dict(held), None if after is None else int(after["ts_init"][0])
-        held = after
-
-
-def merge(streams: list[Iterator[Columns]]) -> Iterator[Columns]:
-    """Merge streams of columns sorted by (ts_init, instrument); ties go by instrument, then by the stream's place."""
-    hands = [next(stream, None) for stream in streams]
-    while any(hand is not None for hand in hands):
-        ends = [int(hand["ts_init"][-1]) for hand in hands if hand is not None]
-        horizon = min(ends)
-        for k in range(len(hands)):  # rows at the horizon may go on in a stream's next batch
-            while (hand := hands[k]) is not None and int(hand["ts_init"][-1]) == horizon:
-                more = next(streams[k], None)
-                if more is None:
-                    break
-                hands[k] = _joined([hand, more])
-        parts = []
-        for k, hand in enumerate(hands):
-            if hand is None:
-                continue
-            cut = int(np.searchsorted(hand["ts_init"], horizon, "right"))
-            if cut:
-                parts.append((k, {name: values[:cut] for name, values in hand.items()}))
-            hands[k] = {name: values[cut:] for name, values in hand.items()}
-            if cut == len(hand["ts_init"]):
-                hands[k] = next(streams[k], None)
-        chunk = _joined([part for _, part in parts])
-        place = np.concatenate([np.full(len(part["ts_init"]), k) for k, part in parts])
-        order = np.lexsort((place, chunk["instrument"], chunk["ts_init"]))
-        yield {name: values[order] for name, values in chunk.items()}
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    """Columns one after the other; optional ones that some parts lack are zero there."""
-    names = dict.fromkeys(name for part in parts for name in part)
-    return {
-        name: np.concatenate([part.get(name, np.zeros(len(part["ts_init"]), np.int64)) for part in parts])
-        for name in names
-    }
+def _only(members: Members, stream: Iterator[Columns]) -> Iterator[Columns]:
+    return (taken for chunk in stream if len((taken := members.taken(chunk))["ts_init"]))

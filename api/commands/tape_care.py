@@ -85,7 +85,7 @@ def _print_plan(plan: Any, options: Namespace) -> None:
 
 def run_retire(options: Namespace) -> int:
     from adapters.tape.retire import retire, tick_files
-    from api.bootstrap import day_bounds
+    from api.days import day_bounds
     from api.retention import losing_replay, pins
     from api.tapes import ACCOUNT, find_tape, names_of
 

@@ -22,7 +22,18 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
         seed=options.seed,
         tapes=_list(options.tapes),
         warm_up_days=options.warm_up_days,
+        universe=options.universe,
+        square_off=_clock(options.square_off),
     )
+
+
+def _clock(text: str | None) -> str | None:
+    from adapters.settings_text import check_clock
+
+    try:
+        return text if text is None else check_clock(text)
+    except ValueError as error:
+        raise ConfigError(f"--square-off {error}") from None
 
 
 def _list(text: str | None) -> list[str]:
@@ -96,7 +107,8 @@ def run_live(options: Namespace) -> int:
         raise ConfigError("no feed: give --feed replay:TAPE@max or @60x, or set live.feed")
     spec = parse_feed(feed)
     options.tapes = options.tapes or ",".join(spec.tapes) or None
-    options.symbols = options.symbols or ",".join(settings.live.symbols) or None
+    if not options.universe:
+        options.symbols = options.symbols or ",".join(settings.live.symbols) or None
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

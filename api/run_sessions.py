@@ -1,0 +1,70 @@
+"""The calendars of a run: their numbers, a digest of the days it takes from them, and the timers they bring."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from adapters.files import canonical_json
+from adapters.reference import sessions
+from adapters.reference.due import DueTimers, parse_square_off, table_of
+from adapters.reference.sessions_calendar import Calendar
+from adapters.settings import Settings
+from kernel.errors import ConfigError, NotReplayable
+
+Config = dict[str, Any]
+AGAIN = "put instruments/sessions.toml of then back (and the version of Onetape, where the shipped table changed)"
+
+
+def calendar_numbers(settings: Settings, names: Iterable[str]) -> dict[str, int]:
+    """Numbers from 1 of the named calendars, "" being none; none at all where settings want no timers."""
+    found = sorted({name for name in names if name}) if settings.session.timers else []
+    return {name: number for number, name in enumerate(found, 1)}
+
+
+def session_config(
+    home: Path, settings: Settings, numbers: dict[str, int], first_ts: int, last_ts: int, square_off: str | None
+) -> Config:
+    """What a configuration says of sessions: nothing where there are no calendars. Raises ConfigError."""
+    text = settings.session.square_off if square_off is None else square_off
+    if not numbers:
+        if square_off:
+            raise ConfigError(
+                f"--square-off {square_off}: the run has no timers, since its instruments have no calendar "
+                "(`onetape instruments set SYMBOL calendar=NAME`) or `timers` is false in [session]"
+            )
+        return {}
+    calendars = [
+        {"number": number, "name": name, "first_ts": first_ts, "last_ts": last_ts,
+         "digest": _digest(_load(home, name), first_ts, last_ts)}
+        for name, number in numbers.items()
+    ]  # fmt: skip
+    return {
+        "calendars": calendars,
+        "session": {"close_grace": settings.session.close_grace_ns, "square_off": text},
+    }
+
+
+def timers_of(home: Path, config: Config) -> DueTimers | None:
+    """The timers a configuration describes. Raises NotReplayable when a calendar says otherwise than it did then."""
+    if not config.get("calendars"):
+        return None
+    loaded = []
+    for row in config["calendars"]:
+        calendar = _load(home, row["name"])
+        if _digest(calendar, row["first_ts"], row["last_ts"]) != row["digest"]:
+            raise NotReplayable(f"calendar {row['name']} is not what the run used on its days: {AGAIN}")
+        loaded.append((row["number"], calendar))
+    session = config["session"]
+    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]))
+
+
+def _load(home: Path, name: str) -> Calendar:
+    return sessions.load(name, sessions.overrides_of(home))
+
+
+def _digest(calendar: Calendar, first_ts: int, last_ts: int) -> str:
+    try:
+        return hashlib.sha256(canonical_json(table_of(calendar, first_ts, last_ts))).hexdigest()
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or set `timers = false` in [session]") from None
