@@ -2,6 +2,7 @@
 
 from kernel.indicators import CLOSE, HIGH, HL2, HLC3, LOW, OHLC4, OPEN, VOLUME, Atr, Ema, Rsi, Sma
 from kernel.signals import (
+    DAY,
     DELIVERY,
     FOK,
     GTC,
@@ -38,6 +39,7 @@ from kernel.strategy import Float, Int, Param, helper, strategy
 
 __all__ = [
     "CLOSE",
+    "DAY",
     "DELIVERY",
     "FOK",
     "GTC",

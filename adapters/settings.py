@@ -4,6 +4,7 @@
 key belong to other parts (secrets, `ONETAPE_JIT`) and are left alone.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
@@ -15,6 +16,7 @@ from adapters.settings_text import (
     QTY_MAX,
     Allowed,
     Ceiling,
+    ChargeRule,
     ClockOrNone,
     ClockTime,
     Currency,
@@ -23,19 +25,25 @@ from adapters.settings_text import (
     Folder,
     Interval,
     Money,
+    Percent,
     Price,
     Slug,
     Zone,
     check_host,
+    nearest,
     parse_fee_rule,
     parse_interval,
+    shown,
     units_of,
 )
+from adapters.venue_text import VenueRule, parse_venue
+from kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from kernel.state import Capacity
 
 PREFIX = "ONETAPE_"
+MS_MAX = 86_400_000  # a day
 
 
 class Section(BaseModel):
@@ -57,6 +65,12 @@ class AccountSection(Section):
     currency: Currency = _text("INR", "Currency of cash, prices and limits.")
     timezone: Zone = _text("Asia/Kolkata", "Time zone of trading dates and of every time shown.")
     cash: Money = _text(Decimal(1_000_000), "Opening cash of a backtest or a new paper account.", "money")
+    method: Literal["average", "fifo"] = _text(
+        "average", "What a sale is said to have cost: average cost, or the oldest lots first."
+    )
+    unsettled_blocked: int = _number(
+        0, 0, 100, "percent", "How much of sales of shares cannot be spent before it has arrived, the day after."
+    )
 
     @property
     def cash_units(self) -> int:
@@ -79,6 +93,33 @@ class FeesSection(Section):
         return parse_fee_rule(self.rule)
 
 
+class VenueSection(Section):
+    """What the simulated venue assumes beyond its rules: see docs/venue.md."""
+
+    model: VenueRule = _text(
+        "zero",
+        "Slippage, size, latency and protection, such as ticks:1,volume:10,latency:250; zero for none.",
+    )
+
+    def as_units(self) -> dict[str, int]:
+        """The terms kernel.state.Rules takes, those that are set."""
+        return parse_venue(self.model)
+
+
+class ChargesSection(Section):
+    """Taxes, exchange charges and brokerage by dated schedules, in the place of fees.rule."""
+
+    rule: ChargeRule = _text("none", "Schedule and brokerage plan, such as india:upstox; none charges fees.rule.")
+
+
+class MarginSection(Section):
+    """What positions that are not paid in full hold, as a share of their worth. Set it on the high side."""
+
+    equity: int = _number(100, 1, 100, "percent", "Shares as INTRADAY or MARGIN; 100 is paid in full.")
+    future: int = _number(100, 1, 100, "percent", "Futures, of what they are worth.")
+    option: int = _number(100, 1, 100, "percent", "Written options, of their strike value, beside the premium.")
+
+
 class LimitsSection(Section):
     """What risk lets through; an order beyond a limit is denied with its reason."""
 
@@ -99,10 +140,97 @@ class LimitsSection(Section):
         25, 1, 25, "orders", "Most orders of the freeze quantity that one signal may be cut into."
     )
 
+    collar: Percent = _text(
+        Decimal(0), "How far from the mark a limit or trigger price may be; 0 for no limit.", "percent"
+    )
+    stale_after: int = _number(0, 0, MS_MAX, "ms", "Oldest price that an order which opens may go by; 0 for any.")
+    max_gross: Money = _text(
+        Decimal(0), "Most that positions and opening orders together are worth; 0 for any.", "money"
+    )
+    max_net: Money = _text(Decimal(0), "Most that long less short is worth, either way; 0 for any.", "money")
+    max_underlying: Money = _text(Decimal(0), "Most that all there is of an underlying is worth; 0 for any.", "money")
+    max_day_loss: Money = _text(Decimal(0), "Loss of a day that trips the kill switch; 0 for none.", "money")
+    max_drawdown: Percent = _text(Decimal(0), "Fall from the peak that trips the kill switch; 0 for none.", "percent")
+    max_trades_day: int = _number(0, 0, 10**9, "fills", "Most fills of a day before nothing opens; 0 for any.")
+    max_orders_day: int = _number(0, 0, 10**9, "orders", "Most orders of a day that open; 0 for any.")
+    max_open_orders: int = _number(0, 0, 10**6, "orders", "Most orders working at once; 0 for capacity.open_orders.")
+    max_orders_second: int = _number(0, 0, 1024, "messages", "Most messages to the venue in any second; 0 for any.")
+    max_orders_minute: int = _number(0, 0, 1024, "messages", "Most messages to the venue in any minute; 0 for any.")
+    duplicate_within: int = _number(0, 0, MS_MAX, "ms", "The same order again within this time is denied; 0 for none.")
+    repeat_count: int = _number(0, 0, 10**6, "orders", "Most orders of one side and instrument in repeat_within.")
+    repeat_within: int = _number(10_000, 0, MS_MAX, "ms", "Time in which repeat_count is counted.")
+    self_cross: bool = _text(False, "Whether an order that could trade with one of our own is denied.")
+    max_messages_fill: int = _number(0, 0, 10**6, "messages", "Most messages a fill, from a hundred on; 0 for any.")
+    session_hours: bool = _text(False, "Whether orders are denied while the exchange is closed.")
+    max_rejects_minute: int = _number(
+        0, 0, 1024, "orders", "Rejects of a minute that trip the kill switch; 0 for none."
+    )
+    max_errors_minute: int = _number(0, 0, 1024, "", "Faults and refused reports of a minute that trip it; 0 for none.")
+    trip_level: int = _number(
+        3, 1, 4, "", "What a tripped guard does: 1 reduce only, 2 no new orders, 3 cancel all, 4 flatten."
+    )
+    strategies: Entries = _text([], 'Limits of one strategy, such as "ema_cross:max_day_loss=5000".')
+
     def as_units(self) -> dict[str, int]:
-        """What kernel.state.LIMITS takes, by name: money in 1/10,000, a switch as 0 or 1."""
-        amounts = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: units_of(v) if isinstance(v, Decimal) else int(v) for name, v in amounts.items()}
+        """What kernel.state.LIMITS takes, by name: money in 1/10,000, shares in 1e-9, times in ns, switches 0 or 1;
+        those that limit nothing are left out."""
+        names = [name for name in type(self).model_fields if name != "strategies"]
+        units = {name: limit_units(name, getattr(self, name)) for name in names}
+        if not any(units[name] for name in GUARDS) and not self.strategies:
+            units["trip_level"] = 0
+        if not units["repeat_count"] and not self.strategies:
+            units["repeat_within"] = 0
+        return {name: value for name, value in units.items() if value or name in ALWAYS}
+
+    def of_strategies(self, names: Sequence[str]) -> dict[str, dict[str, int]]:
+        """The limits of single strategies by their number, from 1, as text; `names` are the run's, in order.
+
+        Raises ConfigError for an entry that names no strategy of the run or no limit.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for entry in self.strategies:
+            name, limit, units = read_strategy_limit(type(self), entry)
+            if name not in names:
+                raise ConfigError(f"limits.strategies: {shown(entry)}: the run has no strategy {shown(name)}")
+            for number, one in enumerate(names, 1):
+                if one == name:
+                    found.setdefault(str(number), {})[limit] = units
+        return found
+
+
+ALWAYS = ("max_order_qty", "max_order_notional", "max_position_qty", "allow_short", "market_buffer_bps", "max_slices")
+GUARDS = ("max_day_loss", "max_drawdown", "max_rejects_minute", "max_errors_minute")
+MILLISECONDS = ("stale_after", "duplicate_within", "repeat_within")
+PERCENTS = ("collar", "max_drawdown")
+
+
+def limit_units(name: str, value: Any) -> int:
+    """A limit as the kernel counts it."""
+    if name in PERCENTS:
+        return int(value * 10_000_000)
+    if name in MILLISECONDS:
+        return int(value) * 1_000_000
+    return units_of(value) if isinstance(value, Decimal) else int(value)
+
+
+def read_strategy_limit(section: type[Section], entry: str) -> tuple[str, str, int]:
+    """(strategy, limit, units) of `NAME:LIMIT=VALUE`. Raises ConfigError."""
+    name, colon, rest = entry.partition(":")
+    limit, equals, text = (part.strip() for part in rest.partition("="))
+    what = f"limits.strategies: {shown(entry)}"
+    if not (colon and equals and name.strip()):
+        raise ConfigError(f"{what}: write NAME:LIMIT=VALUE, such as ema_cross:max_day_loss=5000")
+    if limit not in section.model_fields or limit in ("strategies", "max_slices", "market_buffer_bps", "trip_level"):
+        raise ConfigError(f"{what}: a strategy has no limit {shown(limit)}{nearest(limit, section.model_fields)}")
+    default = section.model_fields[limit].default
+    try:
+        value: Any = {"true": True, "false": False}[text] if isinstance(default, bool) else Decimal(text)
+        if isinstance(default, int) and not isinstance(default, bool):
+            value = int(text)
+        checked = section.model_validate({limit: value})
+    except (ValueError, KeyError, ArithmeticError):
+        raise ConfigError(f"{what}: {shown(text)} is no {limit}") from None
+    return name.strip(), limit, limit_units(limit, getattr(checked, limit))
 
 
 class CapacitySection(Section):
@@ -111,6 +239,7 @@ class CapacitySection(Section):
     instruments: int = _number(4096, 1, 1_000_000, "rows", "Most instruments of a run.")
     strategies: int = _number(64, 1, 1024, "rows", "Most strategies of a run.")
     open_orders: int = _number(1024, 1, 1_048_576, "rows", "Most orders working at once.")
+    lots: int = _number(16_384, 1, 16_777_216, "rows", "Most lots of an account that is kept first in, first out.")
     batch: int = _number(
         16_384, 1, 1_048_576, "events", "Events handed to the kernel at once; results do not depend on it."
     )
@@ -128,6 +257,9 @@ class RunSection(Section):
     equity_interval: Interval = _text(
         "auto",
         "Time between recorded points of the equity curve; auto: 5m for bars below an hour, else 1d, by the first bar.",
+    )
+    product: Literal["none", "intraday", "delivery", "margin"] = _text(
+        "none", "Product of an order that names none; none is charged as delivery and never squared off."
     )
     seed: int = _number(0, 0, 2**63 - 1, "", "Seed of random models; the same seed gives the same bytes.")
     warm_up_days: int = _number(0, 0, 3650, "days", "Days before the run's first that strategies see without trading.")
@@ -217,6 +349,9 @@ class Settings(Section):
     home: Folder = _text(Path("data"), "Folder of all tapes and runs, relative to the current directory.")
     account: AccountSection = AccountSection()
     fees: FeesSection = FeesSection()
+    charges: ChargesSection = ChargesSection()
+    venue: VenueSection = VenueSection()
+    margin: MarginSection = MarginSection()
     limits: LimitsSection = LimitsSection()
     capacity: CapacitySection = CapacitySection()
     run: RunSection = RunSection()

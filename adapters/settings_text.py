@@ -26,6 +26,7 @@ FEE_PARTS = {"bps": "fee_rate", "flat": "fee_flat", "min": "fee_min", "max": "fe
 
 FEE_SYNTAX = "zero, or bps:X and flat:X with min:Y, max:Z, round:W, joined by commas"
 INTERVAL_SYNTAX = '"auto", "off" or a span from "1m" to "1d" such as "15m" or "1h"'
+CHARGE_SYNTAX = "none, or SCHEDULE:PLAN such as india:upstox (`onetape charges` lists them)"
 LIST_MAX = 4096  # entries in a list of the file
 
 _AMOUNT = re.compile(r"[+-]?[0-9](_?[0-9])*(\.[0-9](_?[0-9])*)?", re.ASCII)
@@ -138,6 +139,16 @@ def _fee_number(text: str, name: str, number: str) -> int:
     return int(units)
 
 
+def parse_charge_rule(text: str) -> tuple[str, str] | None:
+    """A schedule and a brokerage plan of it, such as `india:upstox`; None for `none`. Raises ValueError."""
+    if text.strip() == "none":
+        return None
+    schedule, colon, plan = (piece.strip() for piece in text.partition(":"))
+    if not (colon and schedule and plan):
+        raise ValueError(f"{shown(text)} is no charge rule: write {CHARGE_SYNTAX}")
+    return schedule, plan
+
+
 def parse_interval(text: str) -> int | None:
     """Equity interval in ns: None for `auto` (the bars decide), 0 for `off`; ValueError for anything else."""
     if text in ("auto", "off"):
@@ -205,7 +216,7 @@ def _amount(low_units: int, high_units: int) -> tuple[BeforeValidator, Allowed]:
     return BeforeValidator(read), Allowed(describe_amount(low_units, high_units))
 
 
-def _checked(check: Callable[[str], object]) -> AfterValidator:
+def checked(check: Callable[[str], object]) -> AfterValidator:
     def keep(text: str) -> str:
         check(text)
         return text
@@ -233,6 +244,7 @@ def _entries(values: list[str]) -> list[str]:
 
 Money = Annotated[Decimal, *_amount(0, MONEY_MAX - 1)]
 Ceiling = Annotated[Decimal, *_amount(1, MONEY_MAX - 1)]
+Percent = Annotated[Decimal, *_amount(0, 100 * SCALE)]
 Price = Annotated[Decimal, *_amount(1, PX_MAX - 1)]
 Slug = Annotated[
     str,
@@ -240,11 +252,12 @@ Slug = Annotated[
     Allowed("1 to 32 of a-z, 0-9, - and _, starting with a letter or digit"),
 ]
 Currency = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,7}$"), Allowed('3 to 8 capitals or digits such as "INR"')]
-Zone = Annotated[str, _checked(check_timezone), Allowed('a time zone such as "Asia/Kolkata"')]
-ClockTime = Annotated[str, _checked(check_clock), Allowed('a time of day such as "15:30"')]
-ClockOrNone = Annotated[str, _checked(check_clock_or_none), Allowed('a time of day such as "15:20", or "" for none')]
-FeeRule = Annotated[str, _checked(parse_fee_rule), Allowed(FEE_SYNTAX)]
-Interval = Annotated[str, _checked(parse_interval), Allowed(INTERVAL_SYNTAX)]
+Zone = Annotated[str, checked(check_timezone), Allowed('a time zone such as "Asia/Kolkata"')]
+ClockTime = Annotated[str, checked(check_clock), Allowed('a time of day such as "15:30"')]
+ClockOrNone = Annotated[str, checked(check_clock_or_none), Allowed('a time of day such as "15:20", or "" for none')]
+FeeRule = Annotated[str, checked(parse_fee_rule), Allowed(FEE_SYNTAX)]
+ChargeRule = Annotated[str, checked(parse_charge_rule), Allowed(CHARGE_SYNTAX)]
+Interval = Annotated[str, checked(parse_interval), Allowed(INTERVAL_SYNTAX)]
 Entries = Annotated[
     list[str],
     Field(max_length=LIST_MAX),

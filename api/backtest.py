@@ -25,6 +25,7 @@ from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound
 from kernel.schema import EVENT, RAW
+from kernel.state import totals_of
 
 BATCH_ROWS = 32_768
 BAR = int(Kind.BAR)
@@ -159,16 +160,10 @@ def peak_memory_mb() -> float:
 
 def summarise(engine: Engine, stored: int) -> dict[str, Any]:
     """What an account came to; money as exact decimal text in currency."""
-    a = engine.account
-    equity = int(a.cash) + int(a.market_value)
+    a, totals = engine.account, totals_of(engine.state)
     counts = {name: int(getattr(a, name)) for name in ("bars", "signals", "orders", "denied", "fills", "faults")}
     money = {
-        "final_equity": equity,
-        "cash": int(a.cash),
-        "realized": int(a.realized),
-        "unrealized": int(a.market_value) - int(a.cost),
-        "fees": int(a.fees),
-        "dividends": int(a.dividends),
+        **totals,
         "max_drawdown": int(a.drawdown),
     }
     return {

@@ -15,14 +15,17 @@ from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
 from adapters.tape.digest import TapeDigest
 from api.days import day_bounds
+from api.run_charges import charged, with_margins
 from api.run_instruments import find_symbol, instrument_rows, masters_of
 from api.run_sessions import calendar_numbers, session_config, timers_of
 from api.run_universe import members_of, spans_of_run, universe_config, with_bars
 from kernel.codehash import kernel_hash
+from kernel.codes import Product
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, NotReplayable
 from kernel.state import Capacity, Rules
-from kernel.units import MONEY_MAX
+from kernel.terms import charges_of, terms_of
+from kernel.units import MONEY_MAX, SHARE
 
 DAY = 86_400_000_000_000
 HOUR = 3_600_000_000_000
@@ -40,6 +43,8 @@ class Request:
     last_day: str | None = None
     cash: str | None = None
     fees: str | None = None
+    charges: str | None = None
+    venue: str | None = None
     seed: int | None = None
     tapes: Sequence[str] = ()
     warm_up_days: int | None = None
@@ -80,6 +85,11 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         days = (request.first_day, request.last_day)
         selection["universe"] = universe_config(request.universe, universe, days, timezone, warm_up * DAY)
     calendars = calendar_numbers(settings, (one.calendar for one in chosen))
+    rows = with_margins(instrument_rows(chosen, request.first_day, calendars), settings)
+    charge_rule = request.charges or settings.charges.rule
+    fees = _fees(settings, request, charge_rule)
+    reach = _reach(tapes, selection)
+    charges, rows = charged(home, charge_rule, rows, *reach, timezone)
     seed = settings.run.seed if request.seed is None else request.seed
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed {seed}: it is between 0 and 2**63 - 1")
@@ -88,15 +98,16 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "currency": currency,
         "timezone": timezone,
         "cash": _cash(settings, request),
-        "fees": request.fees or settings.fees.rule,
-        "rules": _rules(settings, request, tapes, seed),
-        "limits": settings.limits.as_units(),
+        "fees": fees,
+        "rules": _rules(settings, request, tapes, seed, fees),
+        "limits": _limits(settings, [one.definition.name for one in strategies]),
         "capacity": {
             "open_orders": settings.capacity.open_orders,
             "instruments": settings.capacity.instruments,
             "strategies": settings.capacity.strategies,
+            **({"lots": settings.capacity.lots} if settings.account.method == "fifo" else {}),
         },
-        "instruments": instrument_rows(chosen, request.first_day, calendars),
+        "instruments": rows,
         "strategies": [
             {
                 "number": n,
@@ -110,7 +121,8 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "kernel_hash": kernel_hash(),
         "seed": seed,
         "selection": selection,
-        **session_config(home, settings, calendars, *_reach(tapes, selection), request.square_off),
+        **({"charges": charges} if charges else {}),
+        **session_config(home, settings, calendars, *reach, request.square_off),
     }
 
 
@@ -189,32 +201,55 @@ def _cash(settings: Settings, request: Request) -> int:
         raise ConfigError(f"--cash {request.cash}: {error}") from None
 
 
-def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed: int) -> dict[str, int]:
+def _fees(settings: Settings, request: Request, charge_rule: str) -> str:
+    """The fee rule as text: none beside a charge schedule, which says all there is to pay."""
+    if charge_rule == "none":
+        return request.fees or settings.fees.rule
+    if request.fees and request.fees != "zero":
+        raise ConfigError(f"--fees {request.fees} beside charges {charge_rule}: give one of them")
+    return "zero"
+
+
+def _limits(settings: Settings, names: Sequence[str]) -> dict[str, Any]:
+    """The account's limits by name, and under "strategies" those of single ones by number."""
+    of_strategies = settings.limits.of_strategies(names)
+    return {**settings.limits.as_units(), **({"strategies": of_strategies} if of_strategies else {})}
+
+
+def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed: int, fee_rule: str) -> dict[str, int]:
     from adapters.settings_text import parse_fee_rule
+    from adapters.venue_text import parse_venue
 
     try:
-        fees = parse_fee_rule(request.fees) if request.fees else settings.fees.as_units()
+        fees = parse_fee_rule(fee_rule)
     except ValueError as error:
-        raise ConfigError(f"--fees {request.fees}: {error}") from None
+        raise ConfigError(f"--fees {fee_rule}: {error}") from None
+    try:
+        venue = parse_venue(request.venue) if request.venue else settings.venue.as_units()
+    except ValueError as error:
+        raise ConfigError(f"--venue {request.venue}: {error}") from None
     interval = settings.run.equity_interval_ns
     if interval is None:  # by the first bar, so that neither a shorter range nor data to come changes it
         interval = 5 * MINUTE if first_span(tapes) < HOUR else DAY
-    return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees}
+    books = {
+        "product": int(Product[settings.run.product.upper()]),
+        "fifo": int(settings.account.method == "fifo"),
+        "unsettled_block": settings.account.unsettled_blocked * (SHARE // 100),
+    }
+    set_ones = {name: value for name, value in books.items() if value}
+    return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees, **venue, **set_ones}
 
 
 def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
     """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
     rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
-    instruments = [
-        (row["number"], row["tick"], row["lot"], row.get("freeze", 0), row.get("calendar", 0))
-        for row in config["instruments"]
-    ]
     return Engine(
         Capacity(batch=batch, **config["capacity"]),
         rules,
         config["limits"],
-        instruments,
+        terms_of(config),
         [(loaded.program, loaded.params) for loaded in strategies],
+        charges_of(config),
     )
 
 

@@ -205,7 +205,7 @@ def _code_changed(folder: Path, changed: list[str], first: Divergence, fold: Res
     """What can be said of a tape that other code recorded and that the code at hand would not write."""
     return (
         f"{folder.name}: code changed since it was recorded: {'; '.join(changed)}. Its {fold.folded:,} events fold to "
-        f"{int(engine.account.orders):,} orders and cash {decimal_text(int(engine.account.cash))}; run again, the code "
+        f"{int(engine.account.orders):,} orders and cash {decimal_text(int(engine.purse.cash))}; run again, the code "
         f"of now first differs at seq {first.seq:,} ({first.kind} {first.field} was {first.recorded}, now "
         f"{first.recomputed}): replay it with the code of then to compare every byte"
     )

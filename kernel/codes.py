@@ -15,6 +15,8 @@ class Kind(IntEnum):
     TRADE = 3
     SPLIT = 16
     DIVIDEND = 17
+    EXPIRY = 18
+    FX_RATE = 19
 
     TIMER = 32
     RUN_STARTED = 33
@@ -26,6 +28,8 @@ class Kind(IntEnum):
     CASH_ADJUSTED = 39
     TAPE_TRUNCATED = 40
     CLOCK_ANOMALY = 41
+    TRIPPED = 42
+    KILL_RESET = 43
 
     SIGNAL = 64
     ORDER_SUBMITTED = 65
@@ -43,10 +47,13 @@ class Kind(IntEnum):
     ORDER_REPLACED = 77
     ORDER_CANCEL_REJECTED = 78
     ORDER_REPLACE_REJECTED = 79
+    CHARGED = 80
+    SETTLED = 81
 
     STRATEGY_FAULT = 96
     EQUITY = 97
     ANOMALY = 98
+    BALANCE = 99
 
 
 class Origin(IntEnum):
@@ -99,6 +106,38 @@ class Product(IntEnum):
     MARGIN = 3
 
 
+class InstrumentClass(IntEnum):
+    """What an instrument is to the books. An index is watched and never traded."""
+
+    EQUITY = 0  # also currencies and crypto: paid for in full when it is bought
+    FUTURE = 1  # nothing is paid but the difference, day by day
+    OPTION = 2  # the premium is paid
+    INDEX = 3
+
+
+class Item(IntEnum):
+    """Lines of a contract note."""
+
+    BROKERAGE = 0
+    STT = 1  # securities transaction tax
+    TRANSACTION = 2  # of the exchange
+    IPFT = 3  # investor protection fund
+    SEBI = 4
+    STAMP = 5
+    GST = 6
+    DP = 7  # depository, for shares that leave it
+
+
+class Basis(IntEnum):
+    """What a charge is reckoned on."""
+
+    VALUE = 0  # share of a fill's value
+    ORDER = 1  # share of what an order was filled for so far and a flat part, capped, once an order
+    ITEMS = 2  # share of other items
+    EXERCISE = 3  # share of what an exercised option is worth, paid by its holder
+    DAY = 4  # flat, once a day and security of which more was sold than bought
+
+
 class Status(IntEnum):
     """Where an order stands. ILLEGAL is no status: it marks the moves the transition table refuses."""
 
@@ -126,12 +165,23 @@ class TimerCode(IntEnum):
     SESSION_OPEN = 3
     SQUARE_OFF = 4  # intraday positions are to be closed from here
     CLOSING_AUCTION = 5  # continuous trading has ended, the auction begins
+    BAR_CLOSE = 6  # bars that ended by `ts_event` are complete: their grace is over
 
 
 class TradingState(IntEnum):
     ACTIVE = 0
     REDUCING = 1
     HALTED = 2
+
+
+class KillLevel(IntEnum):
+    """What the kill switch does; it only ever rises until a person resets it."""
+
+    OFF = 0
+    REDUCE_ONLY = 1
+    NO_NEW_ORDERS = 2
+    CANCEL_ALL = 3
+    FLATTEN = 4
 
 
 class Reason(IntEnum):
@@ -174,6 +224,43 @@ class Reason(IntEnum):
     BAD_COMMAND = 33
     EXCEPTION = 40
     TOO_MANY_SIGNALS = 41
+    NOT_TRADABLE = 51
+    INSTRUMENT_EXPIRED = 52
+    LOTS_FULL = 53
+    VARIATION = 54
+    EXERCISED = 55
+    DELIVERED = 56
+    TIF_NOT_POSSIBLE = 57
+    NOTHING_TO_CHANGE = 58
+    DUPLICATE = 59
+    GROUP_DENIED = 60
+    LATE_FILL = 61
+    COLLAR = 62
+    STALE_PRICE = 63
+    GROSS_OVER_LIMIT = 64
+    NET_OVER_LIMIT = 65
+    UNDERLYING_OVER_LIMIT = 66
+    TRADES_OF_DAY = 67
+    OPEN_ORDERS = 68
+    ORDERS_A_SECOND = 69
+    ORDERS_A_MINUTE = 70
+    ORDERS_OF_DAY = 71
+    DUPLICATE_ORDER = 72
+    SELF_CROSS = 73
+    REPEATED = 74
+    MESSAGES_A_FILL = 75
+    SESSION_CLOSED = 76
+    NOT_ALLOWED = 77
+    DAY_LOSS = 78
+    DRAWDOWN = 79
+    KILLED = 80
+    REJECT_RATE = 81
+    ERROR_RATE = 82
+    OPERATOR = 83
+    KILL_FILE = 84
+    KILL_SIGNAL = 85
+    SQUARED_OFF = 86
+    FLATTENED = 87
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -214,4 +301,41 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.BAD_COMMAND: "the command names nothing that exists, or its value is out of range",
     Reason.EXCEPTION: "the strategy raised an exception",
     Reason.TOO_MANY_SIGNALS: "the strategy placed more signals in one call than a call may",
+    Reason.NOT_TRADABLE: "an index is watched, not traded",
+    Reason.INSTRUMENT_EXPIRED: "the contract has expired",
+    Reason.LOTS_FULL: "all lots of the first-in-first-out account are taken (capacity.lots)",
+    Reason.VARIATION: "the day's gain or loss of a future",
+    Reason.EXERCISED: "the option was worth something when it expired",
+    Reason.DELIVERED: "the contract ended in shares",
+    Reason.TIF_NOT_POSSIBLE: "IOC and FOK are for market and limit orders",
+    Reason.NOTHING_TO_CHANGE: "the change leaves everything as it is, or is not a number",
+    Reason.DUPLICATE: "a trade of this id was booked before",
+    Reason.GROUP_DENIED: "an order it belongs with was denied",
+    Reason.LATE_FILL: "it was filled after its order had ended: is what was to protect it still there?",
+    Reason.COLLAR: "its price is further from the mark than limits.collar",
+    Reason.STALE_PRICE: "the last price is older than limits.stale_after",
+    Reason.GROSS_OVER_LIMIT: "positions and orders together would be worth more than limits.max_gross",
+    Reason.NET_OVER_LIMIT: "long less short would be worth more than limits.max_net",
+    Reason.UNDERLYING_OVER_LIMIT: "all there is of the underlying would be worth more than limits.max_underlying",
+    Reason.TRADES_OF_DAY: "limits.max_trades_day is reached",
+    Reason.OPEN_ORDERS: "limits.max_open_orders are working",
+    Reason.ORDERS_A_SECOND: "limits.max_orders_second is reached",
+    Reason.ORDERS_A_MINUTE: "limits.max_orders_minute is reached",
+    Reason.ORDERS_OF_DAY: "limits.max_orders_day is reached",
+    Reason.DUPLICATE_ORDER: "the same order was sent less than limits.duplicate_within ago",
+    Reason.SELF_CROSS: "it would trade with a working order of this account",
+    Reason.REPEATED: "one strategy sent limits.repeat_count orders of one side within limits.repeat_within",
+    Reason.MESSAGES_A_FILL: "more messages a fill than limits.max_messages_fill",
+    Reason.SESSION_CLOSED: "the exchange is not open",
+    Reason.NOT_ALLOWED: "the instrument is not on the list of what may be traded",
+    Reason.DAY_LOSS: "the day's loss is over limits.max_day_loss",
+    Reason.DRAWDOWN: "the fall from the peak is over limits.max_drawdown",
+    Reason.KILLED: "the kill switch is on: a person has to reset it",
+    Reason.REJECT_RATE: "more rejects a minute than limits.max_rejects_minute",
+    Reason.ERROR_RATE: "more refused reports and faults a minute than limits.max_errors_minute",
+    Reason.OPERATOR: "a person tripped it",
+    Reason.KILL_FILE: "the kill file is there",
+    Reason.KILL_SIGNAL: "the process was signalled",
+    Reason.SQUARED_OFF: "intraday positions are being closed: nothing intraday opens until the next session",
+    Reason.FLATTENED: "the kill switch closes every position",
 }

@@ -3,22 +3,33 @@
 Each intent is folded in before the next strategy is asked, so cash is reserved in (strategy, instrument) order.
 """
 
+from kernel.amounts import equity_of, free_cash
 from kernel.codes import Flag, Kind, OrderType, Reason, Status, code
-from kernel.events import KERNEL, draft, emit
+from kernel.events import KERNEL, blank, draft, emit
 from kernel.evolve import RUNNING
-from kernel.frame import CANCEL, HERE, HOOK_BAR, HOOK_FILL, INTENTS, PROGRAM_OK, REPLACE
+from kernel.frame import (
+    CANCEL,
+    HERE,
+    HOOK_BAR,
+    HOOK_FILL,
+    HOOK_QUOTE,
+    HOOK_TRADE,
+    INTENTS,
+    NEW,
+    PROGRAM_OK,
+    REPLACE,
+)
 from kernel.gateway import send_cancel
 from kernel.jit import call_program, jit, jit_call
 from kernel.links import settle_links, trailing_trigger
 from kernel.orders import find_slot, first_after
 from kernel.rehearse import fold_answers
+from kernel.risk import refuse_member
 from kernel.submit import deny, replace, submit, submit_held
 from kernel.tables import (
     account,
     book,
     call_frame,
-    equity_of,
-    free_cash,
     instrument_row,
     keep_frame,
     market,
@@ -30,13 +41,15 @@ from kernel.tables import (
 )
 from kernel.units import PX_MAX, SCALE, to_units
 
-SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
+SIGNAL, FAULT, QUOTE = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT), code(Kind.QUOTE)
 TRAILING_STOP = code(OrderType.TRAILING_STOP)
 HELD, OCO, REDUCE_ONLY, F_REPLACE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.REPLACE)
 MAY_ASK = HELD | OCO | REDUCE_ONLY  # flags a strategy may set
+ST_PENDING_NEW = code(Status.PENDING_NEW)
 ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
 REQUESTED, EXCEPTION, NOT_WORKING = code(Reason.REQUESTED), code(Reason.EXCEPTION), code(Reason.NOT_WORKING)
-TOO_MANY_SIGNALS = code(Reason.TOO_MANY_SIGNALS)
+TOO_MANY_SIGNALS, GROUP_DENIED = code(Reason.TOO_MANY_SIGNALS), code(Reason.GROUP_DENIED)
+NONE = code(Reason.NONE)
 
 
 @jit
@@ -46,10 +59,10 @@ def call_on_bar(s, strategy, instrument):
         return
     m, frame, a = market(s, instrument), call_frame(s), account(s)
     bar = frame.bar
-    factor = m.adjustment
+    factor, scale = m.adjustment, instrument_row(s, instrument).px_scale
     bar.ts, bar.ts_open = m.ts_mark, m.ts_open
-    bar.open, bar.high = m.open * factor / SCALE, m.high * factor / SCALE
-    bar.low, bar.close = m.low * factor / SCALE, m.mark * factor / SCALE
+    bar.open, bar.high = m.open * factor / scale, m.high * factor / scale
+    bar.low, bar.close = m.low * factor / scale, m.mark * factor / scale
     bar.volume, bar.open_interest = m.volume / factor, m.open_interest / factor
     frame.hook = HOOK_BAR
     _fill_context(s, strategy, instrument)
@@ -66,12 +79,36 @@ def call_on_fill(s, k):
         return
     seen = frame.fill
     seen.ts, seen.side, seen.qty, seen.order_id = f.ts, f.side, f.qty, f.order_id
-    seen.price = f.px * market(s, f.instrument).adjustment / SCALE
+    seen.price = f.px * market(s, f.instrument).adjustment / instrument_row(s, f.instrument).px_scale
     seen.fee = f.fee / SCALE
     frame.hook = HOOK_FILL
     _fill_context(s, f.strategy, f.instrument)
     code = _call(s, f.strategy, f.instrument)
     _carry_out(s, f.strategy, f.instrument, f.seq, account(s).ts, account(s).ts, code)
+
+
+@jit_call
+def call_on_tick(s, strategy, e):
+    """Show a quote or a trade to a strategy that wants it and carry out what it asks for."""
+    program = program_of(s, strategy)
+    wanted = program.on_quote if e.kind == QUOTE else program.on_trade
+    if wanted == 0 or book(s, strategy).stopped != RUNNING:
+        return
+    m, frame = market(s, e.instrument), call_frame(s)
+    factor, scale = m.adjustment, instrument_row(s, e.instrument).px_scale
+    if e.kind == QUOTE:
+        seen = frame.quote
+        seen.ts, seen.bid, seen.ask = e.ts_event, e.bid_px * factor / scale, e.ask_px * factor / scale
+        seen.bid_qty, seen.ask_qty = e.bid_qty / factor, e.ask_qty / factor
+        frame.hook = HOOK_QUOTE
+    else:
+        told = frame.trade
+        told.ts, told.price = e.ts_event, e.trade_px * factor / scale
+        told.qty, told.open_interest = e.trade_qty / factor, m.open_interest / factor
+        frame.hook = HOOK_TRADE
+    _fill_context(s, strategy, e.instrument)
+    code = _call(s, strategy, e.instrument)
+    _carry_out(s, strategy, e.instrument, e.seq, e.ts_event, account(s).ts, code)
 
 
 @jit
@@ -83,16 +120,20 @@ def _call(s, strategy, instrument):
 @jit
 def _fill_context(s, strategy, instrument):
     a, m, ctx = account(s), market(s, instrument), call_frame(s).ctx
-    p = position(s, strategy, instrument)
+    p, row = position(s, strategy, instrument), instrument_row(s, instrument)
     ctx.ts, ctx.instrument, ctx.strategy = a.ts, instrument, strategy
     ctx.position, ctx.working = p.qty, p.open_orders
     ctx.working_qty = p.working_buy + p.reducing_buy - p.working_sell - p.reducing_sell
     ctx.pending_qty = p.pending
     ctx.ready, ctx.warming = 0, m.warm_up
-    ctx.entry_price = p.cost * m.adjustment / p.qty / SCALE if p.qty != 0 else 0.0
-    ctx.cash, ctx.equity = free_cash(s) / SCALE, equity_of(s) / SCALE
-    ctx.tick, ctx.lot = instrument_row(s, instrument).tick * m.adjustment / SCALE, instrument_row(s, instrument).lot
-    ctx.price, ctx.count = m.mark / SCALE, 0
+    ctx.entry_price = 0.0
+    if p.qty != 0:
+        ctx.entry_price = p.cost * m.adjustment / p.qty / row.px_scale
+        if row.num != row.den:
+            ctx.entry_price = ctx.entry_price * row.den / row.num
+    ctx.cash, ctx.equity = free_cash(s, row.currency) / SCALE, equity_of(s) / SCALE
+    ctx.tick, ctx.lot = row.tick * m.adjustment / row.px_scale, row.lot
+    ctx.price, ctx.count = m.mark / row.px_scale, 0
 
 
 @jit_call
@@ -125,18 +166,68 @@ def _place(s, strategy, here, intents, k, cause, ts_event, ts_init):
     """Carry out the k-th intent of a call."""
     intent = intents[k]
     signal = draft(s, SIGNAL, KERNEL, cause, ts_event, ts_init)
+    _write_signal(s, signal, strategy, here, intents, k)
+    emit(s, signal)
+    intent.signal, intent.order_id = signal.seq, 0
+    link = intent.ref - 1 if 0 < intent.ref <= k else -1
+    if intent.action == CANCEL:
+        _cancel(s, signal)
+    elif intent.action == REPLACE:
+        _replace(s, signal)
+    elif signal.flags & HELD:
+        submit_held(s, signal, intents[link].signal if link >= 0 else 0, intents[link].order_id if link >= 0 else 0)
+    elif _group_is_refused(s, signal, strategy, here, intents, k):
+        deny(s, signal, GROUP_DENIED, 0, 0)
+    elif signal.flags & OCO and link >= 0 and intents[link].order_id == 0:
+        deny(s, signal, GROUP_DENIED, 0, 0)
+    else:
+        intent.order_id = submit(s, signal)
+        if intent.order_id == 0 and link >= 0:  # a pair stands or falls together
+            _take_back(s, signal, intents[link].order_id)
+
+
+@jit_call
+def _group_is_refused(s, signal, strategy, here, intents, k):
+    """Whether an order that waits for this one, or is its pair, cannot be sent: then neither is this one, so that no
+    entry is ever without its stop. What is drafted here is never emitted."""
+    members, refused = 0, False
+    for j in range(k + 1, min(call_frame(s).ctx.count, INTENTS)):
+        if intents[j].ref == k + 1 and intents[j].flags & (HELD | OCO) and intents[j].action == NEW:
+            other = blank(s, signal.cause, signal.ts_event, signal.ts_init)
+            _write_signal(s, other, strategy, here, intents, j)
+            members += 1
+            if refuse_member(s, signal, other, members) != NONE:
+                refused = True
+    return refused
+
+
+@jit_call
+def _take_back(s, signal, order_id):
+    slot = find_slot(s, signal.instrument, order_id) if order_id > 0 else -1
+    if slot >= 0:
+        send_cancel(s, order(s, slot), GROUP_DENIED, signal)
+
+
+@jit_call
+def _write_signal(s, signal, strategy, here, intents, k):
+    """The k-th intent of a call as a SIGNAL, in the tape's units."""
+    intent = intents[k]
     instrument = here if intent.instrument == HERE else intent.instrument
     known = 0 <= instrument < rules(s).instruments
     tick = max(1, instrument_row(s, instrument).tick) if known else 1  # 0: not in this run, denied below
     factor = market(s, instrument).adjustment if known else 1.0
     signal.instrument, signal.strategy, signal.side = instrument, strategy, intent.side
     signal.order_type, signal.tif, signal.qty = intent.order_type, intent.tif, intent.qty
-    signal.px = to_units(intent.price / factor, tick, SCALE)
-    signal.trigger_px = to_units(intent.trigger_price / factor, tick, SCALE)
-    signal.trail = to_units(intent.trail / factor, tick, SCALE)
+    scale = instrument_row(s, instrument).px_scale if known else SCALE
+    signal.px = to_units(intent.price / factor, tick, scale)
+    signal.trigger_px = to_units(intent.trigger_price / factor, tick, scale)
+    signal.trail = to_units(intent.trail / factor, tick, scale)
     signal.expire_ts = intent.expire_ts
     signal.flags = intent.flags & MAY_ASK
     signal.value = intent.strength + 0.0 if intent.strength == intent.strength else 0.0  # no NaN, no -0.0 on tape
+    if intent.action == REPLACE:  # what is not a number is no wish to leave it
+        signal.px = signal.px if intent.price == intent.price else -1
+        signal.trigger_px = signal.trigger_px if intent.trigger_price == intent.trigger_price else -1
     if intent.action == CANCEL or intent.action == REPLACE:
         signal.side, signal.ref = 0, intent.ref
         signal.flags = 0 if intent.action == CANCEL else F_REPLACE
@@ -148,16 +239,6 @@ def _place(s, strategy, here, intents, k, cause, ts_event, ts_init):
         signal.flags |= REDUCE_ONLY
     elif signal.flags & OCO:
         signal.parent = intents[link].signal if link >= 0 else signal.seq
-    emit(s, signal)
-    intent.signal, intent.order_id = signal.seq, 0
-    if intent.action == CANCEL:
-        _cancel(s, signal)
-    elif intent.action == REPLACE:
-        _replace(s, signal)
-    elif signal.flags & HELD:
-        submit_held(s, signal, intents[link].signal if link >= 0 else 0, intents[link].order_id if link >= 0 else 0)
-    else:
-        intent.order_id = submit(s, signal)
 
 
 @jit
@@ -185,7 +266,8 @@ def _cancel(s, signal):
     while slot >= 0:
         o = order(s, slot)
         last = o.order_id
-        if o.strategy == signal.strategy and o.status != ST_PENDING_CANCEL:
+        waits = signal.ref == 0 and o.status == ST_PENDING_NEW and o.over == 0  # it goes when its parent has
+        if o.strategy == signal.strategy and o.status != ST_PENDING_CANCEL and not waits:
             send_cancel(s, o, REQUESTED, signal)
         slot = -1 if signal.ref != 0 else first_after(s, signal.instrument, last)
     if 0 <= signal.instrument < rules(s).instruments:

@@ -1,6 +1,7 @@
 """The kernel as a value in Python's hands: tables, programs, and `run`. Hosts feed it and keep what it writes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,13 @@ class Engine:
         self,
         capacity: Capacity,
         rules: Rules,
-        limits: Mapping[str, int],
+        limits: Mapping[str, Any],
         instruments: Iterable[tuple[int, ...]],
         strategies: Sequence[tuple[Program, Mapping[str, float]]],
+        charges: Sequence[tuple[int, ...]] = (),
     ) -> None:
         strides = [program.definition.dtype.itemsize for program, _ in strategies]
-        self.state: State = new_state(capacity, rules, dict(limits), instruments, strides)
+        self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges)
         self.programs = [program for program, _ in strategies]
         self._tables = tables_of(self.state)
         self._address = int(self._tables.ctypes.data)
@@ -35,6 +37,7 @@ class Engine:
         self.inputs = self.state.inputs
         self._raw_inputs, self._produced = self.inputs.view(RAW), self._tables["produced"]
         self.account = self.state.account[0]
+        self.purse = self.state.purses[0]  # of the account's own currency
 
     def _place_memory(self, strategies: Sequence[tuple[Program, Mapping[str, float]]], strides: list[int]) -> None:
         rows, start = int(self.state.rules["instruments"][0]), 0
@@ -46,7 +49,7 @@ class Engine:
                 self.state.memory.ctypes.data + start,
                 stride,
                 self.state.frame.ctypes.data,
-                int(program.definition.on_fill is not None),
+                *(int(program.definition.hook(name) is not None) for name in ("on_fill", "on_quote", "on_trade")),
             )
             start += stride * rows
 

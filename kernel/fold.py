@@ -1,6 +1,7 @@
 """A recorded tape's positions, rebuilt row by row: what projections know about positions comes from here."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,12 @@ class Fold:
         self,
         capacity: Capacity,
         rules: Rules,
-        limits: Mapping[str, int],
+        limits: Mapping[str, Any],
         instruments: Sequence[tuple[int, ...]],
         strategies: int,
+        charges: Sequence[tuple[int, ...]] = (),
     ) -> None:
-        self.state = new_state(capacity, rules, dict(limits), instruments, [8] * strategies)
+        self.state = new_state(capacity, rules, dict(limits), instruments, [8] * strategies, charges)
         self._tables = tables_of(self.state)
         self._traces = np.zeros(capacity.batch, TRACE)
 

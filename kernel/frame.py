@@ -14,6 +14,8 @@ PROGRAM = packed_record(  # where a strategy's code and memory are in this proce
     ("stride", "i8"),  # bytes from one instrument's record to the next
     ("frame", "i8"),  # address of the frame table
     ("on_fill", "i8"),  # 1: has that hook
+    ("on_quote", "i8"),
+    ("on_trade", "i8"),
 )
 BAR_VIEW = packed_record(  # what `bar` is inside a strategy: prices adjusted for the splits known so far
     ("ts", "i8"),
@@ -32,6 +34,19 @@ FILL_VIEW = packed_record(  # what `fill` is inside on_fill
     ("price", "f8"),  # adjusted, as `bar` is
     ("fee", "f8"),
     ("order_id", "i8"),
+)
+QUOTE_VIEW = packed_record(  # what `quote` is inside on_quote; a side without a price is 0
+    ("ts", "i8"),
+    ("bid", "f8"),
+    ("ask", "f8"),
+    ("bid_qty", "f8"),
+    ("ask_qty", "f8"),
+)
+TRADE_VIEW = packed_record(  # what `trade` is inside on_trade
+    ("ts", "i8"),
+    ("price", "f8"),
+    ("qty", "f8"),
+    ("open_interest", "f8"),
 )
 INTENT = packed_record(
     ("action", "i8"),  # NEW, CANCEL, REPLACE
@@ -74,7 +89,10 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("hook", "i8"),
     ("bar", BAR_VIEW),
     ("fill", FILL_VIEW),
+    ("quote", QUOTE_VIEW),
+    ("trade", TRADE_VIEW),
     ("ctx", CONTEXT),
 )
-HOOK_BAR, HOOK_FILL = 0, 1
+VIEWS = {"bar": BAR_VIEW, "fill": FILL_VIEW, "quote": QUOTE_VIEW, "trade": TRADE_VIEW}  # what on_... is shown
+HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE = range(4)  # in that order
 PROGRAM_OK = 0

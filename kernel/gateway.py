@@ -2,7 +2,7 @@
 
 from kernel.codes import Kind, OrderType, Status, code
 from kernel.events import KERNEL, VENUE_SIM, emit, report
-from kernel.jit import jit_call
+from kernel.jit import jit, jit_call
 from kernel.tables import rules
 
 SUBMITTED, CANCEL_SUBMITTED = code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_CANCEL_SUBMITTED)
@@ -14,10 +14,21 @@ ST_PENDING_CANCEL, ST_CANCELED = code(Status.PENDING_CANCEL), code(Status.CANCEL
 ST_PENDING_NEW, ST_PENDING_REPLACE = code(Status.PENDING_NEW), code(Status.PENDING_REPLACE)
 
 
+@jit
+def has_latency(s):
+    return rules(s).latency_ns > 0 or rules(s).latency_events > 0
+
+
+@jit
+def answers_at_once(s):
+    """Whether the simulated venue has its answer in the same moment: there is one, and it is not far away."""
+    return rules(s).simulate != 0 and not has_latency(s)
+
+
 @jit_call
 def acknowledge(s, o, sent):
     """The simulated venue takes an order that `sent` sent; a market order needs no word: it fills or it does not."""
-    if rules(s).simulate != 0 and o.order_type != MARKET:
+    if answers_at_once(s) and o.order_type != MARKET:
         e = report(s, ACCEPTED, VENUE_SIM, o, sent.seq, sent.ts_event, sent.ts_init)
         e.status = ST_ACCEPTED
         emit(s, e)
@@ -43,7 +54,7 @@ def send_cancel(s, o, reason, cause):
     e = report(s, CANCEL_SUBMITTED, KERNEL, o, cause.seq, cause.ts_event, cause.ts_init)
     e.status, e.reason = ST_PENDING_CANCEL, reason
     emit(s, e)
-    if rules(s).simulate != 0:
+    if answers_at_once(s):
         answer = report(s, CANCELED, VENUE_SIM, o, e.seq, e.ts_event, e.ts_init)
         answer.status, answer.reason = ST_CANCELED, reason
         emit(s, answer)
@@ -57,7 +68,7 @@ def send_replace(s, o, qty, px, trigger_px, reserve_px, reason, cause):
     e.trail = o.trail
     e.status, e.reason = ST_PENDING_REPLACE, reason
     emit(s, e)
-    if rules(s).simulate != 0:
+    if answers_at_once(s):
         answer = report(s, REPLACED, VENUE_SIM, o, e.seq, e.ts_event, e.ts_init)
         answer.qty, answer.px, answer.trigger_px = e.qty, e.px, e.trigger_px
         answer.leaves_qty, answer.status, answer.reason = e.qty - o.cum_qty, o.stood, reason

@@ -25,13 +25,13 @@ if COMPILED:
 
     from kernel.linker import EntryCompiler, PartCompiler
 
-    def _part(f: Callable, **options: object) -> Callable:
+    def _part(f: Callable, as_python: Callable | None = None, **options: object) -> Callable:
         """Compile what is only ever linked into an entry. Called from Python (a notebook, a test) it runs as the Python
         it is written in: numba would go through a wrapper that parts do not have, and end the process."""
         wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         part = njit(pipeline_class=PartCompiler, **wrappers, **options)(f)
         part.add_overload = lambda compiled: part.overloads.update({tuple(compiled.signature.args): compiled})
-        part._compile_for_args = lambda *args, **named: f
+        part._compile_for_args = lambda *args, **named: as_python or f
         return part
 
     def jit(f: Callable) -> Callable:
@@ -46,7 +46,7 @@ if COMPILED:
         exec(f"def {f.__name__}({', '.join(names)}):\n    stays_a_call()\n    return body({passed})\n", scope)
         call = scope[f.__name__]
         call.__doc__, call.__module__ = f.__doc__, f.__module__
-        return _part(call, forceinline=False, error_model="numpy")
+        return _part(call, f, forceinline=False, error_model="numpy")
 
     @intrinsic
     def i8(typingctx, x):  # type: ignore[no-untyped-def]

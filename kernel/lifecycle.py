@@ -20,13 +20,11 @@ LEGAL_MOVES: tuple[tuple[Status, Kind, Status], ...] = (
     (Status.PENDING_NEW, Kind.ORDER_CANCELED, Status.CANCELED),
     (Status.PENDING_NEW, Kind.ORDER_EXPIRED, Status.EXPIRED),
     (Status.SUBMITTED, Kind.ORDER_ACCEPTED, Status.ACCEPTED),
-    (Status.SUBMITTED, Kind.ORDER_REJECTED, Status.REJECTED),
+    *((status, Kind.ORDER_REJECTED, Status.REJECTED) for status in _WORKING),  # some brokers refuse after they accepted
     (Status.TRIGGERED, Kind.ORDER_ACCEPTED, Status.TRIGGERED),  # the acknowledgement may come last
     (Status.PARTIALLY_FILLED, Kind.ORDER_ACCEPTED, Status.PARTIALLY_FILLED),
     (Status.PENDING_CANCEL, Kind.ORDER_ACCEPTED, Status.PENDING_CANCEL),
-    (Status.PENDING_CANCEL, Kind.ORDER_REJECTED, Status.REJECTED),
     (Status.PENDING_REPLACE, Kind.ORDER_ACCEPTED, Status.PENDING_REPLACE),
-    (Status.PENDING_REPLACE, Kind.ORDER_REJECTED, Status.REJECTED),
     (Status.SUBMITTED, Kind.ORDER_TRIGGERED, Status.TRIGGERED),
     (Status.ACCEPTED, Kind.ORDER_TRIGGERED, Status.TRIGGERED),
     *((status, Kind.ORDER_TRIGGERED, status) for status in _PENDING),

@@ -15,6 +15,7 @@ from kernel.tables import market, order, position
 from kernel.trailing import trailing_trigger
 
 HELD, OCO, REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
+EXIT_DONE = 2  # of an order's `over`: it was to open what its exit has closed already
 TRAILING_STOP = code(OrderType.TRAILING_STOP)
 PENDING_NEW, PENDING_CANCEL = code(Status.PENDING_NEW), code(Status.PENDING_CANCEL)
 PENDING_REPLACE = code(Status.PENDING_REPLACE)
@@ -25,7 +26,8 @@ NOTHING_TO_REDUCE = code(Reason.NOTHING_TO_REDUCE)
 @jit
 def settle_links(s, strategy, instrument, cause):
     """Bring the linked orders of a position in line with what was just filled or ended; `cause` is that event."""
-    if position(s, strategy, instrument).linked > 0:
+    p = position(s, strategy, instrument)
+    if p.linked > 0 or p.unprotected > 0:
         _settle(s, strategy, instrument, cause)
 
 
@@ -40,6 +42,8 @@ def _settle(s, strategy, instrument, cause):
                 _settle_held(s, o, cause)
             elif o.status != PENDING_CANCEL and o.status != PENDING_REPLACE:
                 _settle_working(s, o, cause)
+        elif o.strategy == strategy and o.over == EXIT_DONE and o.status != PENDING_CANCEL:
+            send_cancel(s, o, ONE_CANCELS_OTHER, cause)  # more of it would be unprotected
         slot = next_after(s, instrument, after, last)
 
 
@@ -50,12 +54,54 @@ def _open_qty(o):
 
 
 @jit_call
+def _may_reduce(s, o):
+    """How much reduce-only order `o` may close: what its position has; of exits that waited for entries, less what the
+    older ones take, and of a pair, of which one cancels the other, only one counts."""
+    left = closable(o.side, position(s, o.strategy, o.instrument).qty)
+    if not o.flags & HELD:
+        return left
+    slot = market(s, o.instrument).order_head
+    while slot >= 0 and left > 0:
+        y = order(s, slot)
+        slot = y.next
+        if y.order_id >= o.order_id:
+            break
+        other = y.strategy == o.strategy and y.side == o.side and y.flags & HELD and y.leaves_qty > 0
+        if other and not _is_of_pair(o, y) and not _has_older(s, y):
+            left -= y.leaves_qty
+    return max(0, left)
+
+
+@jit
+def _is_of_pair(a, b):
+    return a.flags & OCO and b.flags & OCO and a.parent == b.parent
+
+
+@jit_call
+def _has_older(s, o):
+    """Whether an older order of its pair counts already."""
+    if not o.flags & OCO:
+        return False
+    slot = market(s, o.instrument).order_head
+    while slot >= 0:
+        y = order(s, slot)
+        slot = y.next
+        if y.order_id >= o.order_id:
+            return False
+        if y.strategy == o.strategy and y.side == o.side and y.leaves_qty >= o.leaves_qty and _is_of_pair(o, y):
+            return True
+    return False
+
+
+@jit_call
 def _settle_held(s, o, cause):
-    qty = min(o.full_qty, _open_qty(o))
+    """Send what waits for as much as its parent opened and is still there to close."""
+    opened = min(o.full_qty, _open_qty(o))
+    qty = min(opened, _may_reduce(s, o))
     if qty > 0:
         release(s, o, qty, first_trigger(s, o), cause)
     elif o.over != 0:
-        send_cancel(s, o, PARENT_GONE, cause)
+        send_cancel(s, o, NOTHING_TO_REDUCE if opened > 0 else PARENT_GONE, cause)
 
 
 @jit_call
@@ -78,7 +124,7 @@ def _settle_working(s, o, cause):
         most = min(most, _open_qty(o) - o.cum_qty)
     reason = ONE_CANCELS_OTHER
     if o.flags & REDUCE_ONLY:
-        left = closable(o.side, position(s, o.strategy, o.instrument).qty)
+        left = _may_reduce(s, o)
         if left < most:
             most, reason = left, NOTHING_TO_REDUCE
     if most <= 0:

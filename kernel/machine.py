@@ -5,25 +5,50 @@ already resting; when the last one is in, marks and equity are taken once, fills
 (strategy, instrument) order.
 """
 
-from kernel.codes import Flag, Kind, Reason, TimerCode, code
-from kernel.decide import call_on_bar, call_on_fill
+from kernel.amounts import in_base
+from kernel.bars import is_due, is_full, write_bar
+from kernel.codes import Flag, KillLevel, Kind, Product, Reason, TimerCode, code
+from kernel.decide import call_on_bar, call_on_fill, call_on_tick
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
+from kernel.execution import fill_charges
+from kernel.guards import look_at_guards
 from kernel.jit import jit, jit_call, jit_entry
 from kernel.links import settle_links
-from kernel.orders import owner_of
+from kernel.orders import find_slot, owner_of
 from kernel.rehearse import fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
+from kernel.settle import price_expiry, send_charge, settle_contract, settle_day, settle_note, tell_balance
 from kernel.state import room_for_a_call
-from kernel.tables import account, equity_of, input_event, market, rules, tables_at, touched
+from kernel.submit import cancel_position, send_close
+from kernel.tables import (
+    account,
+    input_event,
+    instrument_row,
+    market,
+    position,
+    purse,
+    rules,
+    tables_at,
+    touched,
+)
+from kernel.ticks import match_tick
 from kernel.trace import fold
 from kernel.units import SHARE
-from kernel.venue import end_day, match, restate_orders
+from kernel.venue import end_day, end_orders, match, restate_orders
 
-BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
-TIMER, SESSION_CLOSE = code(Kind.TIMER), code(TimerCode.SESSION_CLOSE)
+BAR, SPLIT, FX_RATE = code(Kind.BAR), code(Kind.SPLIT), code(Kind.FX_RATE)
+EXPIRY, FILLED = code(Kind.EXPIRY), code(Kind.ORDER_FILLED)
+TIMER, SESSION_CLOSE, DAY_END = code(Kind.TIMER), code(TimerCode.SESSION_CLOSE), code(TimerCode.DAY_END)
 EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
 LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED)
+CANCEL_REJECTED, REPLACE_REJECTED = code(Kind.ORDER_CANCEL_REJECTED), code(Kind.ORDER_REPLACE_REJECTED)
+LATE_FILL = code(Reason.LATE_FILL)
+QUOTE, TRADE, BAR_CLOSE = code(Kind.QUOTE), code(Kind.TRADE), code(TimerCode.BAR_CLOSE)
+TRIPPED, KILL_RESET, SIGNAL = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Kind.SIGNAL)
+CANCEL_ALL, FLATTEN = code(KillLevel.CANCEL_ALL), code(KillLevel.FLATTEN)
+SQUARE_OFF, INTRADAY = code(TimerCode.SQUARE_OFF), code(Product.INTRADAY)
+KILLED, FLATTENED, SQUARED_OFF = code(Reason.KILLED), code(Reason.FLATTENED), code(Reason.SQUARED_OFF)
 SLICE_END, NONE = code(Flag.SLICE_END), code(Reason.NONE)
 
 
@@ -33,7 +58,9 @@ _room = jit(room_for_a_call)
 @jit
 def room_needed(s):
     """Most events the next input or strategy call can add, with the orders open now."""
-    return _room(account(s).open_orders, account(s).linked)
+    r = rules(s)
+    bars = r.instruments if r.bar_kind != 0 else 0
+    return _room(account(s).open_orders, account(s).linked, r.strategies, bars)
 
 
 @jit
@@ -57,8 +84,13 @@ def run(s, start, count):
                 if not decide_slice(s):
                     break
                 consumed = s.next - start - 1  # with recorded rows, decisions were among them
-        else:
-            take_other(s, e)
+        elif e.kind == QUOTE or e.kind == TRADE:
+            s.next, s.limit = start + consumed + 1, start + count
+            if not take_tick(s, e):
+                break
+            consumed = s.next - start - 1
+        elif not take_other(s, e):
+            break
         consumed += 1
     return consumed
 
@@ -91,9 +123,16 @@ def _take_first_bar(s, e):
 def draft_equity(s, cause, ts_event, ts_init):
     a = account(s)
     e = draft(s, EQUITY, KERNEL, cause, ts_event, ts_init)
-    e.equity, e.cash = equity_of(s), a.cash
-    e.realized, e.unrealized = a.realized, a.market_value - a.cost
-    e.fees, e.dividends, e.exposure = a.fees, a.dividends, a.exposure
+    for currency in range(rules(s).currencies):
+        q = purse(s, currency)
+        value = in_base(s, currency, q.market_value)
+        e.equity += in_base(s, currency, q.cash) + value
+        e.cash += in_base(s, currency, q.cash)
+        e.realized += in_base(s, currency, q.realized)
+        e.unrealized += in_base(s, currency, q.market_value - q.cost)
+        e.fees += in_base(s, currency, q.fees)
+        e.dividends += in_base(s, currency, q.dividends)
+        e.exposure += in_base(s, currency, q.exposure)
     e.peak, e.max_drawdown = a.peak, a.drawdown
     e.value = a.drawdown_share / SHARE
     return e
@@ -111,21 +150,109 @@ def decide_slice(s):
             fold_answers(s, 0, 0)  # fills of the slice's last bar
         close_slice(s)
         a.cursor = 0
-    told = a.pending_fills
-    calls = told + rules(s).strategies * a.touched
-    for k in range(a.cursor, calls):
+        if s.recorded == 0:
+            m = market(s, touched(s, 0).instrument)
+            if look_at_guards(s, m.bar_seq, m.ts_mark, a.ts):
+                cancel_all(s)
+    told, calls = a.pending_fills, rules(s).strategies * a.touched
+    closing = (rules(s).strategies + 1) * a.touched if a.kill_level >= FLATTEN and s.recorded == 0 else 0
+    for k in range(a.cursor, told + calls + closing):
         if s.out_count - s.produced < room_needed(s):
             a.cursor = k
             return False
         if k < told:
             call_on_fill(s, k)
-        else:
+        elif k < told + calls:
             strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
             call_on_bar(s, strategy, touched(s, place).instrument)
+        else:
+            strategy, place = (k - told - calls) // a.touched, (k - told - calls) % a.touched
+            flatten(s, strategy, touched(s, place).instrument)
     if s.recorded != 0:
         fold_rest(s)
     open_slice(s)
     return True
+
+
+@jit_call
+def take_tick(s, e):
+    """Record a quote or a trade, let it meet the resting orders, tell fills, ask the strategies that decide by ticks; a
+    bar it completes is a slice of its own."""
+    a = account(s)
+    if a.cursor < 0:
+        if s.recorded == 0:
+            e.seq = a.seq + 1
+        bad = market(s, e.instrument).bad
+        evolve(s, e)
+        if market(s, e.instrument).bad > bad:
+            return True
+        if s.recorded != 0:
+            fold_answers(s, 0, 0)
+        elif rules(s).simulate != 0 and market(s, e.instrument).order_head >= 0:
+            match_tick(s, e)
+        close_slice(s)
+        if s.recorded == 0 and look_at_guards(s, e.seq, e.ts_event, e.ts_init):
+            cancel_all(s)
+        a.cursor, a.phase = 0, 0
+    if a.phase == 0:
+        if not _tell_tick(s, e):
+            return False
+        a.pending_fills, a.cursor = 0, -1
+        if s.recorded != 0 or not is_full(s, e.instrument, e.ts_event):
+            return True
+        a.phase = 1
+        _close_bar(s, e, e.instrument, True)
+    return _decide_bars(s)
+
+
+@jit_call
+def _tell_tick(s, e):
+    """Fills, then every strategy that decides by ticks; False when `out` runs short."""
+    a = account(s)
+    told, strategies = a.pending_fills, rules(s).strategies
+    closing = strategies + 1 if a.kill_level >= FLATTEN and s.recorded == 0 else 0
+    for k in range(a.cursor, told + strategies + closing):
+        if s.out_count - s.produced < room_needed(s):
+            a.cursor = k
+            return False
+        if k < told:
+            call_on_fill(s, k)
+        elif k < told + strategies:
+            call_on_tick(s, k - told + 1, e)
+        else:
+            flatten(s, k - told - strategies, e.instrument)
+    return True
+
+
+@jit_call
+def _decide_bars(s):
+    """Decide the slice of the bars that a tick or a timer closed."""
+    a = account(s)
+    if not decide_slice(s):
+        return False
+    a.phase = 0
+    return True
+
+
+@jit_call
+def _close_bar(s, cause, instrument, ends):
+    e = draft(s, BAR, KERNEL, cause.seq, cause.ts_event, cause.ts_init)
+    write_bar(s, e, instrument)
+    e.flags = SLICE_END if ends else 0
+    emit(s, e)
+
+
+@jit_call
+def close_bars(s, timer):
+    """Close every bar whose time is over; returns whether there was any."""
+    last = -1
+    for instrument in range(rules(s).instruments):
+        if is_due(s, instrument, timer):
+            last = instrument
+    for instrument in range(last + 1):
+        if is_due(s, instrument, timer):
+            _close_bar(s, timer, instrument, instrument == last)
+    return last >= 0
 
 
 @jit_call
@@ -135,10 +262,12 @@ def take_other(s, e):
         if e.kind == RUN_ENDED:
             close_slice(s)
         evolve(s, e)
-        return
+        return True
+    if account(s).cursor >= 0:
+        return _decide_bars(s) if account(s).phase != 0 else sweep(s, e)
     e.seq = account(s).seq + 1
     command, reported = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED, FIRST_REPORT <= e.kind <= LAST_REPORT
-    if command or e.kind == SPLIT or e.kind == DIVIDEND or reported:
+    if command or SPLIT <= e.kind <= FX_RATE or reported or e.kind == TRIPPED or e.kind == KILL_RESET:
         reason = refusal(s, e)
         if reason != NONE:
             evolve(s, e)
@@ -146,21 +275,121 @@ def take_other(s, e):
             notice.instrument, notice.strategy, notice.order_id = e.instrument, e.strategy, e.order_id
             notice.reason = reason
             emit(s, notice)
-            return
+            return True
     if e.kind == SPLIT:
         e.settle_px = market(s, e.instrument).mark
+    elif e.kind == EXPIRY:
+        price_expiry(s, e)
     elif e.kind == RUN_ENDED:
         close_slice(s)
-    strategy = owner_of(s, e.instrument, e.order_id) if reported else 0  # whatever the report says
-    evolve(s, e)
     if reported:
-        settle_links(s, strategy, e.instrument, e)
+        _take_report(s, e)
+        return True
+    evolve(s, e)
+    if e.kind == EXPIRY:
+        _end_contract(s, e)
     elif e.kind == SPLIT and rules(s).simulate != 0:
         restate_orders(s, e)
     elif e.kind == TIMER and e.code == SESSION_CLOSE and rules(s).simulate != 0:
         end_day(s, e)
     elif e.kind == RUN_ENDED:
         emit(s, draft_equity(s, e.seq, e.ts_event, e.ts_init))
+        for currency in range(rules(s).currencies):
+            tell_balance(s, e, currency)
+    elif e.kind == TRIPPED:
+        cancel_all(s)
+    elif e.kind == TIMER and e.code == BAR_CLOSE and close_bars(s, e):
+        account(s).phase = 1
+        return _decide_bars(s)
+    flattens = e.kind == TRIPPED and account(s).kill_level >= FLATTEN
+    if flattens or (e.kind == TIMER and (e.code == DAY_END or e.code == SQUARE_OFF)):
+        account(s).cursor = 0
+        return sweep(s, e)
+    return True
+
+
+@jit_call
+def cancel_all(s):
+    """Ask for the cancel of every working order, where the kill switch says so."""
+    a = account(s)
+    if a.kill_level < CANCEL_ALL:
+        return
+    cause = draft(s, SIGNAL, KERNEL, a.kill_seq, a.ts, a.ts)  # only for its times: it is not emitted
+    cause.seq = a.kill_seq
+    for instrument in range(rules(s).instruments):
+        if market(s, instrument).order_head >= 0:
+            for strategy in range(rules(s).strategies + 1):
+                cancel_position(s, cause, strategy, instrument, KILLED)
+
+
+@jit_call
+def flatten(s, strategy, instrument):
+    """Close a position for which nothing works, once the kill switch has taken all orders back."""
+    a = account(s)
+    if position(s, strategy, instrument).open_orders == 0:
+        send_close(s, a.kill_seq, a.ts, a.ts, strategy, instrument, FLATTENED)
+
+
+@jit_call
+def square_off(s, e, strategy, instrument):
+    """Close an intraday position of the calendar whose time has come, and take back what works for it."""
+    p = position(s, strategy, instrument)
+    if instrument_row(s, instrument).calendar != e.setting or p.product != INTRADAY:
+        return
+    if p.open_orders > 0:
+        cancel_position(s, e, strategy, instrument, SQUARED_OFF)
+    send_close(s, e.seq, e.ts_event, e.ts_init, strategy, instrument, SQUARED_OFF)
+
+
+@jit_call
+def _take_report(s, e):
+    """What a venue says: the state, the charges of a fill, what hangs on the order."""
+    strategy = owner_of(s, e.instrument, e.order_id)  # whatever the report says
+    lines = fill_charges(s, e) if e.kind == FILLED else (0, 0, 0, 0, 0, 0, 0, 0)
+    late = e.kind == FILLED and find_slot(s, e.instrument, e.order_id) < 0
+    evolve(s, e)
+    send_charge(s, e, strategy, e.instrument, e.order_id, lines)
+    if e.kind != CANCEL_REJECTED and e.kind != REPLACE_REJECTED:  # what was refused is not asked for again at once
+        settle_links(s, strategy, e.instrument, e)
+    if late:
+        notice = draft(s, ANOMALY, KERNEL, e.seq, e.ts_event, e.ts_init)
+        notice.instrument, notice.strategy, notice.order_id = e.instrument, strategy, e.order_id
+        notice.qty, notice.reason = e.qty, LATE_FILL
+        emit(s, notice)
+
+
+@jit_call
+def _end_contract(s, e):
+    """A contract has expired: its orders go, its positions are settled."""
+    if rules(s).simulate != 0:
+        end_orders(s, e)
+    for strategy in range(rules(s).strategies + 1):
+        settle_contract(s, e, strategy)
+
+
+@jit_call
+def sweep(s, e):
+    """What an event does to every position in turn; stops early and returns False when `out` runs short."""
+    a, r = account(s), rules(s)
+    books = r.strategies + 1
+    positions = r.instruments * books
+    calls = positions if e.kind != TIMER or e.code != DAY_END else positions + r.segments + r.currencies
+    for k in range(a.cursor, calls):
+        if s.out_count - s.produced < room_needed(s):
+            a.cursor = k
+            return False
+        if e.kind == TRIPPED:
+            flatten(s, k % books, k // books)
+        elif e.code == SQUARE_OFF:
+            square_off(s, e, k % books, k // books)
+        elif k < positions:
+            settle_day(s, e, k % books, k // books)
+        elif k < positions + r.segments:
+            settle_note(s, e, k - positions + 1)
+        else:
+            tell_balance(s, e, k - positions - r.segments)
+    a.cursor = -1
+    return True
 
 
 @jit_entry

@@ -7,12 +7,13 @@ canceled or expired are remembered for a while: a fill may have been under way.
 from kernel.codes import Flag, OrderType, Side, Status, code
 from kernel.jit import jit, jit_call
 from kernel.reserve import set_aside, value_order
-from kernel.tables import account, book, gone_order, market, order, position, rules
+from kernel.tables import account, book, bound, gone_order, limits, market, order, position, recent, rules, tally
 
 _BUY, _MARKET, _TRAILING = code(Side.BUY), code(OrderType.MARKET), code(OrderType.TRAILING_STOP)
 _HELD, _OCO, _REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
 _LINKS = _HELD | _OCO | _REDUCE_ONLY
 _PENDING_NEW = code(Status.PENDING_NEW)
+_DAY = 86_400 * 10**9
 
 
 @jit_call
@@ -26,7 +27,8 @@ def open_slot(s, e):
     a.open_orders += 1
     o.order_id, o.ts_submitted = e.order_id, e.ts_init
     o.px, o.trigger_px, o.trail, o.expire_ts = e.px, e.trigger_px, e.trail, e.expire_ts
-    o.reserve_px = e.reserve_px
+    o.ts_entered, o.bars_submitted, o.reserve_px = e.ts_init, m.bars, e.reserve_px
+    bound(s, e.instrument).rests = 0
     o.instrument, o.strategy, o.side = e.instrument, e.strategy, e.side
     o.order_type, o.tif, o.status, o.stood = e.order_type, e.tif, e.status, e.status
     o.flags, o.product, o.parent, o.full_qty = e.flags, e.product, e.parent, e.qty
@@ -84,7 +86,9 @@ def _clear(o):
     o.order_id = o.ts_submitted = o.qty = o.leaves_qty = o.cum_qty = o.px = o.trigger_px = o.triggered_by = 0
     o.reserve_px = o.value = o.instrument = o.strategy = o.side = o.order_type = o.tif = o.status = o.stood = 0
     o.flags = o.product = o.trail = o.expire_ts = o.parent = o.more_qty = o.next_reserve_px = o.full_qty = 0
-    o.entered_qty = o.exited_qty = o.entry_px = o.entry_seq = o.over = 0
+    o.entered_qty = o.exited_qty = o.entry_px = o.entry_seq = o.over = o.filled_value = o.brokerage = 0
+    o.ts_entered = o.bars_submitted = o.ts_asked = o.bars_asked = o.asked_reason = o.replacing = 0
+    o.next_qty = o.next_px = o.next_trigger_px = o.notional = o.ticks = o.queue = 0
 
 
 @jit
@@ -104,6 +108,64 @@ def count_working(s, o, qty, orders):
         p.pending += o.side * qty
     p.open_orders += orders
     book(s, o.strategy).open_orders += orders
+    tally(s, 0).open_orders += orders
+    if o.strategy > 0:
+        tally(s, o.strategy).open_orders += orders
+
+
+@jit_call
+def count_message(s, strategy, ts):
+    """Count what was sent to the venue, for the account and for its strategy."""
+    _count_message(s, 0, ts)
+    if strategy > 0:
+        _count_message(s, strategy, ts)
+
+
+@jit
+def _count_message(s, row, ts):
+    t = tally(s, row)
+    recent(s, row, t.messages).instrument = ts
+    t.messages += 1
+
+
+@jit
+def count_recent(s, ring, n, ts):
+    """Remember when the n-th of what a ring counts happened."""
+    recent(s, ring, n).instrument = ts
+
+
+@jit
+def new_day(t, ts):
+    """Counts of a day begin anew with the first one of the next."""
+    if t.day != ts // _DAY:
+        t.day, t.orders_day, t.fills_day = ts // _DAY, 0, 0
+
+
+@jit_call
+def count_order(s, e):
+    """Count an order that was sent, and what of it looks like the one before."""
+    p, ts = position(s, e.strategy, e.instrument), e.ts_init
+    count_message(s, e.strategy, ts)
+    for turn in range(2 if e.strategy > 0 else 1):
+        t = tally(s, 0 if turn == 0 else e.strategy)
+        new_day(t, ts)
+        t.orders_day += 1
+    within = (
+        limits(s, 0).repeat_within if limits(s, e.strategy).repeat_within == 0 else limits(s, e.strategy).repeat_within
+    )
+    if p.sent_side != e.side or ts - p.repeat_ts >= within:
+        p.repeat_ts, p.repeats = ts, 0
+    p.repeats += 1
+    p.sent_side, p.sent_qty, p.sent_px, p.sent_ts = e.side, e.qty, e.px, ts
+
+
+@jit_call
+def count_fill(s, strategy, ts):
+    for turn in range(2 if strategy > 0 else 1):
+        t = tally(s, 0 if turn == 0 else strategy)
+        new_day(t, ts)
+        t.fills += 1
+        t.fills_day += 1
 
 
 @jit_call
@@ -125,7 +187,8 @@ def bury(s, o):
     a = account(s)
     g = gone_order(s, a.gone % s.gone_count)
     g.order_id, g.cum_qty, g.leaves_qty = o.order_id, o.cum_qty, o.leaves_qty
-    g.instrument, g.strategy, g.side = o.instrument, o.strategy, o.side
+    g.instrument, g.strategy, g.side, g.product = o.instrument, o.strategy, o.side, o.product
+    g.filled_value, g.brokerage, g.parent, g.flags = o.filled_value, o.brokerage, o.parent, o.flags
     a.gone += 1
 
 

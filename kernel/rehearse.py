@@ -12,7 +12,7 @@ from kernel.jit import jit, jit_call
 from kernel.tables import call_frame, input_event
 
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
-EXTERNAL = code(Origin.EXTERNAL)
+EXTERNAL, BAR = code(Origin.EXTERNAL), code(Kind.BAR)
 
 
 @jit_call
@@ -22,7 +22,7 @@ def fold_answers(s, strategy, cause):
     answers, others = 0, 0
     while s.next < s.limit:
         e = input_event(s, s.next)
-        if e.origin == EXTERNAL:
+        if e.origin == EXTERNAL or e.kind == BAR:  # a bar made of ticks has decisions of its own
             break
         if e.kind == SIGNAL or e.kind == FAULT:
             if e.strategy != strategy or e.cause != cause:
@@ -45,6 +45,6 @@ def _is_another(intent, signal):
 @jit_call
 def fold_rest(s):
     """Fold what is left of the slice's decisions: those that other code made in an order of its own."""
-    while s.next < s.limit and input_event(s, s.next).origin != EXTERNAL:
+    while s.next < s.limit and input_event(s, s.next).origin != EXTERNAL and input_event(s, s.next).kind != BAR:
         evolve(s, input_event(s, s.next))
         s.next += 1

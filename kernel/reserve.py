@@ -7,10 +7,13 @@ fee included: closing must always be possible.
 """
 
 from kernel.accounting import fee_of
+from kernel.amounts import amount, fits_amount, in_base
+from kernel.charges import charges_for
 from kernel.codes import Flag, Status, code
 from kernel.jit import jit, jit_call
-from kernel.tables import account, market, order, position
-from kernel.units import MONEY_MAX, PX_MAX, fits_product
+from kernel.margin import block
+from kernel.tables import account, instrument_row, market, order, position, purse, tally
+from kernel.units import MONEY_MAX, PX_MAX
 
 _REDUCE_ONLY, _PENDING_NEW = code(Flag.REDUCE_ONLY), code(Status.PENDING_NEW)
 
@@ -34,10 +37,13 @@ def cheapest_px(s, strategy, instrument, side):
     return px
 
 
-@jit
-def cash_for(s, qty, px):
-    """What filling `qty` at `px` takes, fee included, money."""
-    return qty * px + fee_of(s, qty, px)
+@jit_call
+def cash_for(s, instrument, product, side, qty, px, filled, charged):
+    """What filling `qty` at `px` takes from free cash, money: what it blocks, the fee and the charges of an order that
+    was filled for `filled` before and charged `charged` of brokerage."""
+    worth = amount(s, instrument, qty, px)
+    costs = fee_of(s, worth) + charges_for(s, instrument, product, side, account(s).ts, worth, filled, charged)
+    return block(s, instrument, product, side, qty, px, 1) + costs
 
 
 @jit
@@ -47,7 +53,7 @@ def closable(side, held):
 
 
 @jit_call
-def to_set_aside(s, strategy, instrument, side, working, value, px):
+def to_set_aside(s, strategy, instrument, product, side, working, value, px):
     """Cash for `working` orders of a side that are worth `value` together; `px` is that of one that is not yet working,
     PX_MAX for none."""
     closes = closable(side, position(s, strategy, instrument).qty)
@@ -55,17 +61,33 @@ def to_set_aside(s, strategy, instrument, side, working, value, px):
         return 0
     if closes == 0:
         return value
-    return value - closes * min(px, cheapest_px(s, strategy, instrument, side))
+    freed = block(s, instrument, product, side, closes, min(px, cheapest_px(s, strategy, instrument, side)), 0)
+    return max(0, value - freed)
 
 
 @jit_call
 def set_aside(s, strategy, instrument):
     """Set cash aside anew for the working orders of a position."""
     p = position(s, strategy, instrument)
-    buy = to_set_aside(s, strategy, instrument, 1, p.working_buy, p.value_buy, PX_MAX)
-    sell = to_set_aside(s, strategy, instrument, -1, p.working_sell, p.value_sell, PX_MAX)
-    account(s).reserved += buy + sell - p.reserved_buy - p.reserved_sell
+    buy = to_set_aside(s, strategy, instrument, p.product, 1, p.working_buy, p.value_buy, PX_MAX)
+    sell = to_set_aside(s, strategy, instrument, p.product, -1, p.working_sell, p.value_sell, PX_MAX)
+    purse(s, instrument_row(s, instrument).currency).reserved += buy + sell - p.reserved_buy - p.reserved_sell
     p.reserved_buy, p.reserved_sell = buy, sell
+
+
+@jit
+def _count_notional(s, o):
+    """Count what it may open, for the limits of the account and of its strategy."""
+    worth = 0
+    if o.leaves_qty + o.more_qty > 0 and may_open(o):
+        px = max(o.reserve_px, o.next_reserve_px)
+        worth = in_base(
+            s, instrument_row(s, o.instrument).currency, amount(s, o.instrument, o.leaves_qty + o.more_qty, px)
+        )
+    tally(s, 0).notional += worth - o.notional
+    if o.strategy > 0:
+        tally(s, o.strategy).notional += worth - o.notional
+    o.notional = worth
 
 
 @jit_call
@@ -74,10 +96,11 @@ def value_order(s, o):
     nothing is left."""
     p = position(s, o.strategy, o.instrument)
     value = 0
-    if o.leaves_qty > 0 and may_open(o):
+    if o.leaves_qty + o.more_qty > 0 and may_open(o):
         qty, px = o.leaves_qty + o.more_qty, max(o.reserve_px, o.next_reserve_px)
-        assert fits_product(qty, px), "an order is worth more than money holds"
-        value = cash_for(s, qty, px)
+        assert fits_amount(s, o.instrument, qty, px), "an order is worth more than money holds"
+        value = cash_for(s, o.instrument, o.product, o.side, qty, px, o.filled_value, o.brokerage)
+    _count_notional(s, o)
     if o.side > 0:
         p.value_buy += value - o.value
     else:

@@ -26,22 +26,13 @@ ACCOUNT = packed_record(
     ("seq", "i8"),
     ("ts", "i8"),  # ts_init of the last event
     ("ts_slice", "i8"),  # ts_init of the open slice
-    ("cash", "i8"),
-    ("reserved", "i8"),  # set aside for working orders that open risk
-    ("short_hold", "i8"),  # collateral of short positions: their proceeds, and as much again or what they cost now
-    ("market_value", "i8"),  # sum over positions of qty * mark
-    ("exposure", "i8"),  # the same in absolute value
-    ("cost", "i8"),  # sum of open cost: unrealized = market_value - cost
-    ("realized", "i8"),
-    ("fees", "i8"),
-    ("dividends", "i8"),
-    ("paid_in", "i8"),  # opening cash and later payments
     ("peak", "i8"),  # highest equity at a slice end
     ("fall", "i8"),  # deepest fall from the peak that stands, money, >= 0
     ("drawdown", "i8"),  # deepest fall from any peak so far, money
     ("drawdown_share", "i8"),  # largest fall as a share of its peak so far, in 1e-9: often another fall
     ("equity_due", "i8"),  # ts from which the next slice is in a new equity interval
     ("cursor", "i8"),  # calls of the open slice's decision already made, -1 when none is under way
+    ("phase", "i8"),  # 1: of a tick, or a timer, what is under way is the slice of the bars it closed
     ("bars", "i8"),
     ("slices", "i8"),
     ("signals", "i8"),
@@ -57,6 +48,63 @@ ACCOUNT = packed_record(
     ("touched", "i8"),  # instruments with a bar in the open slice
     ("pending_fills", "i8"),  # fills in the open slice that on_fill has not seen
     ("trading_state", "i8"),
+    ("kill_level", "i8"),  # KillLevel, and the event that set it
+    ("kill_seq", "i8"),
+    ("day", "i8"),  # of the last slice, UTC
+    ("rejects", "i8"),  # orders a venue refused, and reports refused by us
+    ("errors", "i8"),
+    ("guarded", "i8"),  # 1: some limit is looked at after every slice
+    ("untold", "i8"),  # fills that on_fill was not told one by one, since there were too many in a slice
+    ("trades", "i8"),  # trade ids seen so far
+    ("free_lot", "i8"),  # head of the free list of lots, -1 when full
+    ("lots", "i8"),  # in use
+)
+PURSE = packed_record(  # one a currency
+    ("cash", "i8"),
+    ("reserved", "i8"),  # set aside for working orders that open risk
+    ("hold", "i8"),  # margin and collateral of positions, see `kernel/margin.py`
+    ("market_value", "i8"),  # what positions add to equity: their worth at the marks, of futures only the difference
+    ("exposure", "i8"),  # sum over instruments of |worth|
+    ("cost", "i8"),  # sum of what was paid for positions: unrealized = market_value - cost
+    ("realized", "i8"),
+    ("fees", "i8"),
+    ("dividends", "i8"),
+    ("paid_in", "i8"),  # opening cash and later payments
+    ("sold", "i8"),  # proceeds of today's sales of shares, and of those of the day before: they have not arrived
+    ("due", "i8"),
+    ("settled_day", "i8"),  # the last day whose end moved them on
+    ("rate", "i8"),  # in the first currency, 1e-9
+)
+LOT = packed_record(  # a purchase or short sale that is still open, first in, first out
+    ("next", "i8"),
+    ("qty", "i8"),  # > 0
+    ("cost", "i8"),  # signed as the position's
+    ("ts", "i8"),
+)
+CHARGE = packed_record(  # a rule of the run's charges, by segment
+    ("item", "i8"),
+    ("segment", "i8"),
+    ("product", "i8"),  # 0: any
+    ("side", "i8"),  # 0: both
+    ("since", "i8"),  # ns UTC, from ...
+    ("until", "i8"),  # ... to before
+    ("basis", "i8"),
+    ("rate", "i8"),  # 1e-9
+    ("flat", "i8"),  # money
+    ("cap", "i8"),  # 0 for none
+    ("of", "i8"),  # bits of the items it is a share of
+    ("round", "i8"),  # the item's sum on a note is a multiple of it
+    ("turnover", "i8"),  # what was charged by this rule today is a share of that
+    ("noted", "i8"),  # and on the day whose note is being made
+)
+SEGMENT = packed_record(  # what is charged alike: one note a day
+    ("first", "i8"),  # its rules: from here ...
+    ("last", "i8"),  # ... to before
+    ("calendar", "i8"),
+    ("instrument", "i8"),  # the last one traded: its book carries the note's rounding
+    ("today", "i8", (8,)),  # sums of the items since the last note
+    ("note", "i8", (8,)),  # those of the note being made
+    ("rounding", "i8", (8,)),
 )
 BOOK = packed_record(  # one a strategy; book 0 is the account itself
     ("cash_flow", "i8"),
@@ -68,13 +116,14 @@ BOOK = packed_record(  # one a strategy; book 0 is the account itself
 )
 POSITION = packed_record(  # one a strategy x instrument
     ("qty", "i8"),
-    ("cost", "i8"),  # signed: what the open quantity cost, average method
+    ("cost", "i8"),  # signed: what the open quantity cost, by the run's method; of futures, since the last settlement
     ("realized", "i8"),
     ("fees", "i8"),
     ("dividends", "i8"),
     ("open_orders", "i8"),
     ("product", "i8"),  # of the position, or of the working orders that will open it
     ("linked", "i8"),  # working orders that others depend on, or that only reduce
+    ("unprotected", "i8"),  # 1: an entry still works whose exit is done
     ("working_buy", "i8"),  # leaves_qty of its working orders that may open, by side
     ("working_sell", "i8"),
     ("reducing_buy", "i8"),  # and of those that only reduce
@@ -84,27 +133,65 @@ POSITION = packed_record(  # one a strategy x instrument
     ("value_sell", "i8"),
     ("reserved_buy", "i8"),  # cash set aside for what they can come to open, money
     ("reserved_sell", "i8"),
+    ("lot_head", "i8"),  # oldest and newest lot, -1 for none
+    ("lot_tail", "i8"),
+    ("barred", "i8"),  # 1: this strategy may not open it
+    ("sent_side", "i8"),  # the last order sent: side, quantity, price and when
+    ("sent_qty", "i8"),
+    ("sent_px", "i8"),
+    ("sent_ts", "i8"),
+    ("repeat_ts", "i8"),  # orders of that side since then
+    ("repeats", "i8"),
 )
-MARKET = packed_record(  # one an instrument: what trading did to it
+MARKET = packed_record(  # one an instrument: what trading did to it; what every bar touches comes first
     ("mark", "i8"),  # last close, 0 before the first bar
     ("ts_mark", "i8"),
     ("bar_seq", "i8"),
-    ("net_qty", "i8"),  # sum of positions over strategies
-    ("short_qty", "i8"),  # sum of the short ones among them, >= 0, what they were sold for, and their collateral
-    ("short_cost", "i8"),
-    ("short_hold", "i8"),
-    ("adjustment", "f8"),  # causal forward factor of prices: product of splits so far
-    ("slice", "i8"),  # number of the slice of its last bar
-    ("trailing", "i8"),  # working orders whose trigger follows the price
+    ("positions", "i8"),  # strategies that hold it
+    ("plain", "i8"),  # 1: its positions are long, paid in full, in the first currency at the usual scale
     ("order_head", "i8"),  # first and last slot of its working orders, -1 for none
-    ("order_tail", "i8"),
+    ("bars", "i8"),  # how many it had
+    ("slice", "i8"),  # number of the slice of its last bar
+    ("warm_up", "i8"),
     ("ts_open", "i8"),  # the last bar, for the strategies at the end of the slice
     ("open", "i8"),
     ("high", "i8"),
     ("low", "i8"),
     ("volume", "i8"),
     ("open_interest", "i8"),
-    ("warm_up", "i8"),
+    ("adjustment", "f8"),  # causal forward factor of prices: product of splits so far
+    ("net_qty", "i8"),  # sum of positions over strategies
+    ("value", "i8"),  # what it adds to market_value
+    ("worth", "i8"),  # |net_qty at the mark|, money
+    ("px_max", "i8"),  # highest mark at which what it is worth still fits
+    ("cost", "i8"),  # sum of what its positions cost
+    ("order_tail", "i8"),
+    ("hold", "i8"),  # margin and collateral of its positions
+    ("short_qty", "i8"),  # sum of the fully paid short ones, >= 0, and what they were sold for
+    ("short_cost", "i8"),
+    ("margin_long", "i8"),  # quantities held on margin, >= 0, and what they cost
+    ("margin_long_cost", "i8"),
+    ("margin_short", "i8"),
+    ("margin_short_cost", "i8"),
+    ("trailing", "i8"),  # working orders whose trigger follows the price
+    ("delivered", "i8"),  # bought less sold for delivery today
+    ("delivered_before", "i8"),  # and on the day whose note is being made
+    ("ended", "i8"),  # 1: the contract has expired
+    ("closed", "i8"),  # 1: its session is over
+    ("squared_off", "i8"),  # 1: intraday positions were told to close
+    ("session_open", "i8"),  # when its session opened, 0 for never
+    ("ticks", "i8"),  # good quotes and trades so far: with any, bars are no longer matched
+    ("trades_seen", "i8"),
+    ("bad", "i8"),  # ticks that cannot be true, and the last price and number of those too far away
+    ("odd_px", "i8"),
+    ("odd_ticks", "i8"),
+    ("late", "i8"),  # trades that came after their bar was closed
+    ("bar_edge", "i8"),  # end of the last bar that was made of trades
+    ("bid_px", "i8"),  # the last quote
+    ("ask_px", "i8"),
+    ("bid_qty", "i8"),
+    ("ask_qty", "i8"),
+    ("ts_quote", "i8"),
 )
 ORDER = packed_record(
     ("order_id", "i8"),  # 0 marks a free slot
@@ -138,7 +225,33 @@ ORDER = packed_record(
     ("exited_qty", "i8"),  # filled of the others of its pair
     ("entry_px", "i8"),  # last fill of its parent: price, and the event it was in answer to
     ("entry_seq", "i8"),
-    ("over", "i8"),  # 1: the parent, or the pair, is at its end
+    ("over", "i8"),  # 1: the parent, or the pair, is at its end; 2: an entry whose exit is done
+    ("filled_value", "i8"),  # what it was filled for so far, and the brokerage charged on that
+    ("brokerage", "i8"),
+    ("ts_entered", "i8"),  # when it was first sent: a DAY order belongs to that session
+    ("bars_submitted", "i8"),  # bars its instrument had seen when it, or its last change, was sent
+    ("ts_asked", "i8"),  # the cancel or change under way: when it was asked for, why, and what it comes to
+    ("bars_asked", "i8"),
+    ("asked_reason", "i8"),
+    ("replacing", "i8"),  # 1: a change is under way, whatever else is
+    ("next_qty", "i8"),
+    ("next_px", "i8"),
+    ("next_trigger_px", "i8"),
+    ("notional", "i8"),  # what it may open is worth, first currency
+    ("ticks", "i8"),  # good ticks it has seen
+    ("queue", "i8"),  # quantity before it at its price; below 0: so much has traded that was ours
+)
+BUILDER = packed_record(  # a bar being made of trades: two an instrument, the second for trades of the next one
+    ("ts_open", "i8"),
+    ("ts_close", "i8"),
+    ("ts_last", "i8"),
+    ("open", "i8"),
+    ("high", "i8"),
+    ("low", "i8"),
+    ("close", "i8"),
+    ("volume", "i8"),
+    ("value", "i8"),
+    ("trades", "i8"),
 )
 GONE = packed_record(  # a canceled or expired order: a fill may have been under way
     ("order_id", "i8"),
@@ -147,6 +260,11 @@ GONE = packed_record(  # a canceled or expired order: a fill may have been under
     ("instrument", "i8"),
     ("strategy", "i8"),
     ("side", "i8"),
+    ("product", "i8"),
+    ("filled_value", "i8"),
+    ("brokerage", "i8"),
+    ("parent", "i8"),
+    ("flags", "i8"),
 )
 FILL = packed_record(  # waits for on_fill until the slice ends
     ("order_id", "i8"),
@@ -166,7 +284,51 @@ LIMITS = packed_record(  # settings a LIMIT_CHANGED event can move, in this orde
     ("allow_short", "i8"),
     ("market_buffer_bps", "i8"),  # a market order reserves mark * (1 + this)
     ("max_slices", "i8"),  # orders that one signal beyond the freeze quantity may become
+    # From here on 0 is no limit.
+    ("collar", "i8"),  # how far from the mark a limit or trigger price may be, as a share of it, 1e-9
+    ("stale_after", "i8"),  # ns since the last price
+    ("max_gross", "i8"),  # worth of positions and of orders that open, first currency
+    ("max_net", "i8"),
+    ("max_underlying", "i8"),
+    ("max_day_loss", "i8"),  # money, realised and open
+    ("max_drawdown", "i8"),  # share of the peak, 1e-9
+    ("max_trades_day", "i8"),
+    ("max_orders_day", "i8"),
+    ("max_open_orders", "i8"),
+    ("max_orders_second", "i8"),
+    ("max_orders_minute", "i8"),
+    ("duplicate_within", "i8"),  # ns
+    ("repeat_count", "i8"),
+    ("repeat_within", "i8"),  # ns
+    ("self_cross", "i8"),  # 1: refused
+    ("max_messages_fill", "i8"),  # messages a fill, from a hundred messages on
+    ("session_hours", "i8"),  # 1: orders only while the exchange is open
+    ("max_rejects_minute", "i8"),
+    ("max_errors_minute", "i8"),
+    ("trip_level", "i8"),  # KillLevel of an account's guards; 0 is CANCEL_ALL
 )
+TALLY = packed_record(  # what limits count: row 0 is the account, then one a strategy
+    ("messages", "i8"),  # orders, changes and cancels sent
+    ("fills", "i8"),
+    ("day", "i8"),  # of the counts below, UTC
+    ("orders_day", "i8"),
+    ("fills_day", "i8"),
+    ("open_orders", "i8"),
+    ("notional", "i8"),  # worth of working orders that may open, first currency
+    ("result", "i8"),  # equity, of a strategy its result, at the end of the last slice
+    ("day_result", "i8"),  # and at the end of the day before
+    ("peak", "i8"),  # highest so far
+)
+RING = 1024  # times that are remembered of what is counted a second or a minute
+LIMIT_BOUNDS = {  # most that a field may be set to
+    "allow_short": 1,
+    "market_buffer_bps": 10_000,
+    "max_slices": 25,
+    "self_cross": 1,
+    "session_hours": 1,
+    "trip_level": 4,
+    **dict.fromkeys(("max_orders_second", "max_orders_minute", "max_rejects_minute", "max_errors_minute"), RING),
+}
 RULES = packed_record(  # fixed for the run
     ("simulate", "i8"),  # 1: the kernel's own venue answers orders
     ("equity_interval", "i8"),  # ns between EQUITY events, 0 for none
@@ -179,12 +341,50 @@ RULES = packed_record(  # fixed for the run
     ("instruments", "i8"),
     ("seed", "i8"),
     ("product", "i8"),  # of an order that names none
+    ("currencies", "i8"),
+    ("segments", "i8"),
+    ("fifo", "i8"),  # 1: first in, first out; 0: average cost
+    ("unsettled_block", "i8"),  # share of unsettled proceeds that cannot be spent, 1e-9
+    ("slip_ticks", "i8"),  # see `kernel/execution.py`
+    ("slip_share", "i8"),
+    ("slip_range", "i8"),
+    ("slip_impact", "i8"),
+    ("slip_random", "i8"),
+    ("participation", "i8"),
+    ("band", "i8"),
+    ("latency_ns", "i8"),  # see `kernel/arrival.py`
+    ("latency_events", "i8"),
+    ("bar_kind", "i8"),  # see `kernel/bars.py`
+    ("bar_size", "i8"),  # ns, trades, quantity, qty * px, or price units
+    ("bar_grace", "i8"),  # ns
+    ("queue", "i8"),  # see `kernel/ticks.py`
+    ("tick_band", "i8"),
 )
 INSTRUMENT = packed_record(
     ("tick", "i8"),
     ("lot", "i8"),
+    ("px_scale", "i8"),  # price units in one of the currency
+    ("num", "i8"),  # a quantity is worth qty * px * num / den money
+    ("den", "i8"),
+    ("asset", "i8"),  # InstrumentClass
+    ("currency", "i8"),  # place in the run's currencies
+    ("selected", "i8"),  # 1: part of this run
     ("freeze", "i8"),  # most one order may carry, 0 for no bound
     ("calendar", "i8"),  # number of its session table, 0 for none
-    ("selected", "i8"),  # 1: part of this run
+    ("margin", "i8"),  # share of its worth that holding it on margin takes, 1e-9
+    ("segment", "i8"),  # of its charges, 0 for none
+    ("security", "i8"),  # the first instrument of the run that is the same security (ISIN)
+    ("underlying", "i8"),  # instrument number, -1 for none in this run
+    ("strike", "i8"),
+    ("right", "i8"),  # 1 call, -1 put
+    ("physical", "i8"),  # 1: it ends in shares of the underlying
+    ("settles", "i8"),  # 1: proceeds of its sales arrive the day after
+)
+ITEMS = packed_record(("amount", "i8", (8,)))  # lines of a contract note being made
+BOUND = packed_record(  # what the venue last saw of an instrument's orders: nothing is lost when it forgets
+    ("rests", "i8"),  # 1: no order is met while prices stay between these two
+    ("up_px", "i8"),
+    ("down_px", "i8"),
+    ("taken", "i8"),  # of this bar's volume
 )
 TOUCHED = packed_record(("instrument", "i8"))

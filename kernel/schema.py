@@ -71,7 +71,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "trade",  # somebody traded
         (Kind.TRADE,),
-        (("trade_px", PRICE), ("trade_qty", QTY)),
+        (("trade_px", PRICE), ("trade_qty", QTY), ("trade_interest", QTY)),  # the last: open interest, 0 for none said
     ),
     Family(
         "ticket",  # what is wished for and sent
@@ -158,6 +158,41 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("dividend", (Kind.DIVIDEND,), (("amount", PRICE),)),  # per share, in price units
     Family(
+        "expiry",  # the last of a contract
+        (Kind.EXPIRY,),
+        (
+            ("underlying_px", PRICE),  # what it settles at; 0: the underlying's mark, which the kernel fills in
+            ("strike_px", PRICE),  # of an option; the kernel fills it in
+            ("settle_px", PRICE),  # what a unit of it is worth at its end; the kernel fills it in
+        ),
+    ),
+    Family("fx", (Kind.FX_RATE,), (("currency", NUMBER), ("rate", NUMBER))),  # 1e-9 of the first currency for one of it
+    Family(
+        "charge",  # what a fill, an exercise or a day's note costs, line by line; it is taken from cash with this event
+        (Kind.CHARGED,),
+        (
+            ("order_id", NUMBER),  # 0: rounding of a day's note, or what is charged by the day
+            ("brokerage", MONEY),
+            ("stt", MONEY),
+            ("transaction", MONEY),
+            ("ipft", MONEY),
+            ("sebi", MONEY),
+            ("stamp", MONEY),
+            ("gst", MONEY),
+            ("dp", MONEY),
+        ),
+    ),
+    Family(
+        "settlement",  # what became of a position without an order: the reason says why
+        (Kind.SETTLED,),
+        (
+            ("held_qty", QTY),  # signed, before it
+            ("variation", MONEY),  # VARIATION: the day's gain or loss
+            ("qty", QTY),
+            ("px", PRICE),
+        ),
+    ),
+    Family(
         "control",
         (
             Kind.TIMER,
@@ -171,9 +206,20 @@ FAMILIES: tuple[Family, ...] = (
             Kind.STRATEGY_FAULT,
         ),
         (
-            ("code", NUMBER),  # TIMER: its id; LIMIT_CHANGED: field of LIMITS; FAULT: hook of the program
+            # TIMER: its id; LIMIT_CHANGED: field of LIMITS, or with an instrument, whether it may be traded; FAULT:
+            # hook; CASH_ADJUSTED: currency
+            ("code", NUMBER),
             ("setting", NUMBER),  # new limit or trading state
             ("amount_money", MONEY),  # CASH_ADJUSTED: paid in (+) or out (-)
+        ),
+    ),
+    Family(
+        "guard",  # the kill switch, or with a strategy, what stops that
+        (Kind.TRIPPED, Kind.KILL_RESET),
+        (
+            ("level", NUMBER),  # KillLevel; of a strategy 0
+            ("measured", NUMBER),  # what tripped it, in the units of the limit ...
+            ("bound", NUMBER),  # ... and the limit
         ),
     ),
     Family(
@@ -202,8 +248,29 @@ FAMILIES: tuple[Family, ...] = (
         ),
         value="largest fall from a peak at a slice end so far, as a share of that peak",
     ),
+    Family(
+        "balance",  # beside an EQUITY where there is more than one currency, or funds that are not settled yet
+        (Kind.BALANCE,),
+        (
+            ("currency", NUMBER),  # place in the run's currencies, 0 for the account's own
+            ("cash", MONEY),
+            ("realized", MONEY),
+            ("market_value", MONEY),
+            ("fees", MONEY),
+            ("dividends", MONEY),
+            ("paid_in", MONEY),
+            ("hold", MONEY),  # margin and collateral
+            ("unsettled", MONEY),  # proceeds of sales that have not arrived
+        ),
+    ),
 )
-ORDERS = ("ticket", "denial", "order", "fill")  # families that use the header's side, order_type, tif, status, product
+ORDERS = (
+    "ticket",
+    "denial",
+    "order",
+    "fill",
+    "settlement",
+)  # that use side, order_type, tif, status, product
 TICKS = ("quote", "trade")  # families that retention may take away; all else is kept for good
 FAMILY_OF: dict[Kind, Family] = {kind: family for family in FAMILIES for kind in family.kinds}
 

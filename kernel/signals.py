@@ -14,7 +14,7 @@ _MARKET, _LIMIT = int(OrderType.MARKET), int(OrderType.LIMIT)
 _STOP, _STOP_LIMIT, _TRAILING = int(OrderType.STOP_MARKET), int(OrderType.STOP_LIMIT), int(OrderType.TRAILING_STOP)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 GTC, IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
-FOK, GTD = int(TimeInForce.FOK), int(TimeInForce.GTD)  # DAY waits for feeds that bring the end of a session
+DAY, FOK, GTD = int(TimeInForce.DAY), int(TimeInForce.FOK), int(TimeInForce.GTD)
 INTRADAY, DELIVERY, MARGIN = int(Product.INTRADAY), int(Product.DELIVERY), int(Product.MARGIN)
 _HELD, _OCO, _REDUCE_ONLY = int(Flag.HELD), int(Flag.OCO), int(Flag.REDUCE_ONLY)
 
@@ -121,7 +121,7 @@ def sell_trailing_stop(qty, trail, instrument=HERE, strength=0.0):
 
 @jit_user
 def with_tif(signal, tif, expires=0):
-    """The same order with a time in force: GTC, IOC, FOK, or GTD with the time `expires`, ns UTC."""
+    """The same order with a time in force: GTC, DAY, IOC, FOK, or GTD with the time `expires`, ns UTC."""
     s = signal
     return Signal(
         s.action, s.side, s.qty, s.order_type, int(tif), s.instrument, s.ref, s.flags, s.product, int(expires),

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kernel.errors import StrategyError
+from kernel.frame import VIEWS
 from kernel.indicators import Indicator
 from kernel.jit import jit_helper
 from kernel.schema import Record
@@ -23,6 +24,7 @@ from kernel.schema import Record
 C = TypeVar("C", bound=type)
 
 
+HOOKS = {f"on_{what}": ["self", what, "ctx"] for what in VIEWS}
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -92,6 +94,12 @@ class Definition:
     on_bar: Callable
     on_fill: Callable | None
     warmup: Any
+    on_quote: Callable | None = None
+    on_trade: Callable | None = None
+
+    def hook(self, name: str) -> Callable | None:
+        """The function of a hook by its name, None where the strategy has none."""
+        return getattr(self, name)
 
     @property
     def params(self) -> dict[str, Param]:
@@ -149,6 +157,8 @@ def strategy(owner: C) -> C:
         on_bar=vars(owner)["on_bar"],
         on_fill=vars(owner).get("on_fill"),
         warmup=vars(owner).get("warmup"),
+        on_quote=vars(owner).get("on_quote"),
+        on_trade=vars(owner).get("on_trade"),
     )
     REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
@@ -158,7 +168,7 @@ def strategy(owner: C) -> C:
 def _check_hooks(owner: type, where: str) -> None:
     if "on_bar" not in vars(owner):
         raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx)")
-    for hook, names in (("on_bar", ["self", "bar", "ctx"]), ("on_fill", ["self", "fill", "ctx"])):
+    for hook, names in HOOKS.items():
         function = vars(owner).get(hook)
         if hook in vars(owner) and not inspect.isfunction(function):
             what = f"{hook} of {owner.__name__} is a hook, not {_shown(function)}"
@@ -166,9 +176,10 @@ def _check_hooks(owner: type, where: str) -> None:
         if function is not None and list(inspect.signature(function).parameters) != names:
             raise StrategyError(f"{where}: {owner.__name__}.{hook} must take ({', '.join(names)})")
     for name, value in vars(owner).items():
-        if name.startswith("on_") and inspect.isfunction(value) and name not in ("on_bar", "on_fill"):
-            near = get_close_matches(name, ["on_bar", "on_fill"], 1)
-            hint = f"did you mean {near[0]}?" if near else "a strategy has on_bar and, if it wants, on_fill"
+        if name.startswith("on_") and inspect.isfunction(value) and name not in HOOKS:
+            near = get_close_matches(name, list(HOOKS), 1)
+            others = ", ".join(list(HOOKS)[1:])
+            hint = f"did you mean {near[0]}?" if near else f"a strategy has on_bar and, if it wants, {others}"
             raise StrategyError(f"{where}: {owner.__name__}.{name} would never be called: {hint}")
 
 

@@ -1,16 +1,20 @@
 """From a SIGNAL to orders: risk, then one ORDER_SUBMITTED, several where one may not carry it all, or a denial."""
 
-from kernel.codes import Flag, Kind, Reason, Status, code
+from kernel.codes import Flag, Kind, OrderType, Reason, Status, TimeInForce, code
 from kernel.events import KERNEL, copy_terms, draft, emit
-from kernel.gateway import acknowledge, send_replace
+from kernel.gateway import acknowledge, send_cancel, send_replace
 from kernel.jit import jit, jit_call
+from kernel.orders import first_after
+from kernel.protection import protected_px
 from kernel.reserve import closable
-from kernel.risk import check, check_change, check_held, slice_qty
-from kernel.tables import market, order, position
+from kernel.risk import check, check_change, check_held, must_not_open, slice_qty
+from kernel.tables import account, market, order, position
 
 SUBMITTED, DENIED = code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
 HELD, OCO, REDUCE_ONLY, SLICE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.SLICE)
 ST_SUBMITTED, ST_DENIED, ST_PENDING_NEW = code(Status.SUBMITTED), code(Status.DENIED), code(Status.PENDING_NEW)
+MARKET, GTC, SIGNAL = code(OrderType.MARKET), code(TimeInForce.GTC), code(Kind.SIGNAL)
+ST_PENDING_CANCEL = code(Status.PENDING_CANCEL)
 NONE, PARENT_GONE, REQUESTED = code(Reason.NONE), code(Reason.PARENT_GONE), code(Reason.REQUESTED)
 
 
@@ -31,14 +35,17 @@ def submit(s, signal):
     if reason != NONE:
         deny(s, signal, reason, actual, allowed)
         return 0
-    left = signal.qty
+    left, only_closes = signal.qty, 0
     if signal.flags & REDUCE_ONLY:
         left = min(left, closable(signal.side, position(s, signal.strategy, signal.instrument).qty))
+    elif must_not_open(s, signal, reserve_px):
+        only_closes = REDUCE_ONLY
     most, first = slice_qty(s, signal.instrument), 0
     sliced = most > 0 and left > most
     while left > 0:
         qty = min(left, most) if sliced else left
-        order_id = _send(s, signal, qty, signal.seq if sliced else signal.parent, sliced, reserve_px)
+        flags = signal.flags | only_closes | (SLICE if sliced else 0)
+        order_id = _send(s, signal, qty, signal.seq if sliced else signal.parent, flags, reserve_px)
         first = order_id if first == 0 else first
         left -= qty
     return first
@@ -53,14 +60,46 @@ def _ticket(s, signal, qty, parent):
 
 
 @jit_call
-def _send(s, signal, qty, parent, sliced, reserve_px):
+def _send(s, signal, qty, parent, flags, reserve_px):
     e = _ticket(s, signal, qty, parent)
-    e.reserve_px, e.status = reserve_px, ST_SUBMITTED
-    if sliced:
-        e.flags |= SLICE
+    e.reserve_px, e.status, e.flags = reserve_px, ST_SUBMITTED, flags
+    if e.order_type == MARKET and e.px <= 0:
+        e.px = protected_px(s, e.instrument, e.side, market(s, e.instrument).mark)
     emit(s, e)
     acknowledge(s, order(s, market(s, e.instrument).order_tail), e)  # the newest
     return e.order_id
+
+
+@jit_call
+def send_close(s, cause, ts_event, ts_init, strategy, instrument, reason):
+    """Close a position at the market, past every limit: intraday positions at their time, all of them when the kill
+    switch says so."""
+    p, m = position(s, strategy, instrument), market(s, instrument)
+    if p.qty == 0 or m.ended != 0:
+        return
+    signal = draft(s, SIGNAL, KERNEL, cause, ts_event, ts_init)
+    signal.instrument, signal.strategy, signal.side = instrument, strategy, -1 if p.qty > 0 else 1
+    signal.order_type, signal.tif, signal.qty, signal.product = MARKET, GTC, abs(p.qty), p.product
+    signal.flags, signal.reason = REDUCE_ONLY, reason
+    emit(s, signal)
+    most, left = slice_qty(s, instrument), signal.qty
+    sliced = most > 0 and left > most
+    while left > 0 and account(s).free_slot >= 0:
+        qty = min(left, most) if sliced else left
+        _send(s, signal, qty, signal.seq if sliced else 0, REDUCE_ONLY | (SLICE if sliced else 0), m.mark)
+        left -= qty
+
+
+@jit_call
+def cancel_position(s, cause, strategy, instrument, reason):
+    """Ask for the cancel of all that works for a position."""
+    slot = market(s, instrument).order_head
+    while slot >= 0:
+        o = order(s, slot)
+        last = o.order_id
+        if o.strategy == strategy and o.status != ST_PENDING_CANCEL:
+            send_cancel(s, o, reason, cause)
+        slot = first_after(s, instrument, last)
 
 
 @jit_call
@@ -88,8 +127,8 @@ def submit_held(s, signal, parent_signal, parent_id):
 def replace(s, signal, o):
     """Ask for the change of a working order that a SIGNAL wants, if risk allows what it becomes."""
     qty = signal.qty if signal.qty > 0 else o.qty
-    px = signal.px if signal.px > 0 else o.px
-    trigger_px = signal.trigger_px if signal.trigger_px > 0 else o.trigger_px
+    px = signal.px if signal.px != 0 else o.px
+    trigger_px = signal.trigger_px if signal.trigger_px != 0 else o.trigger_px
     reason, reserve_px, actual, allowed = check_change(s, o, qty, px, trigger_px)
     if reason != NONE:
         deny(s, signal, reason, actual, allowed)

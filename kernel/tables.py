@@ -5,18 +5,44 @@
 
 from kernel.frame import FRAME, PROGRAM
 from kernel.jit import jit, jit_call, record_view
-from kernel.rows import ACCOUNT, BOOK, FILL, GONE, INSTRUMENT, LIMITS, MARKET, ORDER, POSITION, RULES, TOUCHED
+from kernel.rows import (
+    ACCOUNT,
+    BOOK,
+    BOUND,
+    BUILDER,
+    CHARGE,
+    FILL,
+    GONE,
+    INSTRUMENT,
+    ITEMS,
+    LIMITS,
+    LOT,
+    MARKET,
+    ORDER,
+    POSITION,
+    PURSE,
+    RING,
+    RULES,
+    SEGMENT,
+    TALLY,
+    TOUCHED,
+)
 from kernel.schema import EVENT
 from kernel.state import TABLES
 
 tables_at = record_view(TABLES)
 _account, _book, _position, _market = (record_view(dtype) for dtype in (ACCOUNT, BOOK, POSITION, MARKET))
 _order, _gone, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, GONE, FILL, TOUCHED, LIMITS))
+_purse, _lot, _charge, _segment = (record_view(dtype) for dtype in (PURSE, LOT, CHARGE, SEGMENT))
+_items, _bound = record_view(ITEMS), record_view(BOUND)
+_builder, _BUILDER = record_view(BUILDER), BUILDER.itemsize
+_BOUND, _tally, _TALLY, _LIMITS = BOUND.itemsize, record_view(TALLY), TALLY.itemsize, LIMITS.itemsize
 _rules, _instrument, _program = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM))
 _frame, _event, _word = record_view(FRAME), record_view(EVENT), record_view(TOUCHED)
 _BOOK, _POSITION, _MARKET, _ORDER = (dtype.itemsize for dtype in (BOOK, POSITION, MARKET, ORDER))
 _FILL, _TOUCHED, _INSTRUMENT, _PROGRAM = (dtype.itemsize for dtype in (FILL, TOUCHED, INSTRUMENT, PROGRAM))
 _GONE, _LIMIT_FIELDS = GONE.itemsize, len(LIMITS.names)
+_PURSE, _LOT, _CHARGE, _SEGMENT = PURSE.itemsize, LOT.itemsize, CHARGE.itemsize, SEGMENT.itemsize
 _EVENT, _FRAME = EVENT.itemsize, FRAME.itemsize
 
 
@@ -26,15 +52,33 @@ def account(s):
 
 
 @jit
-def limits(s):
-    return _limits(s.limits)
+def limits(s, strategy):
+    """Limits of a strategy, with 0 those of the account."""
+    assert 0 <= strategy < s.limits_count
+    return _limits(s.limits + strategy * _LIMITS)
 
 
 @jit
-def limit_word(s, field):
+def limit_word(s, strategy, field):
     """The limit number `field` of LIMITS, as the one field of a record."""
-    assert 0 <= field < _LIMIT_FIELDS
-    return _word(s.limits + field * 8)
+    assert 0 <= field < _LIMIT_FIELDS and 0 <= strategy < s.limits_count
+    return _word(s.limits + strategy * _LIMITS + field * 8)
+
+
+@jit
+def tally(s, strategy):
+    """Counts of a strategy, with 0 those of the account."""
+    assert 0 <= strategy < s.tallies_count
+    return _tally(s.tallies + strategy * _TALLY)
+
+
+@jit
+def recent(s, ring, n):
+    """When the n-th of what `ring` counts happened, as the one field of a record. Rings: the account's messages, those
+    of each strategy, then rejects and errors."""
+    place = ring * RING + n % RING
+    assert 0 <= place < s.recents_count
+    return _word(s.recents + place * 8)
 
 
 @jit
@@ -53,6 +97,57 @@ def keep_frame(s, strategy):
     assert 0 < strategy < s.frame_count
     for word in range(0, _FRAME, 8):
         _word(s.frame + strategy * _FRAME + word).instrument = _word(s.frame + word).instrument
+
+
+@jit
+def purse(s, currency):
+    assert 0 <= currency < s.purses_count
+    return _purse(s.purses + currency * _PURSE)
+
+
+@jit
+def lot(s, slot):
+    assert 0 <= slot < s.lots_count
+    return _lot(s.lots + slot * _LOT)
+
+
+@jit
+def charge(s, k):
+    assert 0 <= k < s.charges_count
+    return _charge(s.charges + k * _CHARGE)
+
+
+@jit
+def segment_row(s, segment):
+    """What is charged as segment number `segment`, from 1."""
+    assert 0 < segment <= s.segments_count
+    return _segment(s.segments + (segment - 1) * _SEGMENT)
+
+
+@jit
+def bound(s, instrument):
+    assert 0 <= instrument < s.bounds_count
+    return _bound(s.bounds + instrument * _BOUND)
+
+
+@jit
+def builder(s, instrument, n):
+    """The bar being made of an instrument's trades, with n 1 the one after it."""
+    row = 2 * instrument + n
+    assert 0 <= row < s.builders_count
+    return _builder(s.builders + row * _BUILDER)
+
+
+@jit
+def trade_id(s, k):
+    """The k-th of the trade ids that are remembered, as the one field of a record."""
+    assert 0 <= k < s.trades_count
+    return _word(s.trades + k * _TOUCHED)
+
+
+@jit
+def items(s):
+    return _items(s.items)
 
 
 @jit
@@ -121,17 +216,3 @@ def input_event(s, k):
 def output(s, n):
     assert 0 <= n < s.out_count
     return _event(s.out + n * _EVENT)
-
-
-@jit
-def equity_of(s):
-    """Account equity: cash and what the positions would fetch at their marks, money."""
-    a = _account(s.account)
-    return a.cash + a.market_value
-
-
-@jit
-def free_cash(s):
-    """Cash neither reserved for working orders nor held for shorts, money."""
-    a = _account(s.account)
-    return a.cash - a.reserved - a.short_hold

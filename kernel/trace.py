@@ -6,8 +6,9 @@ The same `evolve` as the step's. Bars may be missing (a run holds them by refere
 from kernel.codes import Kind, code
 from kernel.evolve import evolve, open_slice
 from kernel.jit import jit, jit_call, record_view
+from kernel.orders import owner_of
 from kernel.rows import packed_record
-from kernel.tables import account, input_event, position
+from kernel.tables import account, input_event, instrument_row, position, purse
 
 TRACE = packed_record(  # one an ORDER_FILLED: what it did to its position
     ("seq", "i8"),
@@ -24,11 +25,11 @@ _TRACE = TRACE.itemsize
 
 @jit
 def _trace_fill(s, e, trace):
-    p = position(s, e.strategy, e.instrument)
+    p = position(s, owner_of(s, e.instrument, e.order_id), e.instrument)  # whatever a report from outside says
     trace.seq, trace.qty_before, realized = e.seq, p.qty, p.realized
     evolve(s, e)
     trace.qty_after, trace.cost_after, trace.realized = p.qty, p.cost, p.realized - realized
-    trace.cash_after = account(s).cash
+    trace.cash_after = purse(s, instrument_row(s, e.instrument).currency).cash
 
 
 @jit_call

@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from kernel.codes import REASON_TEXT, OrderType, Reason, Status, TimeInForce
 from kernel.errors import TapeCorrupt
+from kernel.frame import VIEWS
 from kernel.state import Capacity, Rules
+from kernel.terms import charges_of, terms_of
 from projections.watch import WatchedFold
 
 ACCOUNT = "account"  # strategy 0
@@ -27,10 +29,6 @@ class RunConfig:
     config: Mapping[str, Any]
     strategies: tuple[str, ...]  # by number; 0 is the account
     symbols: tuple[str, ...]  # by instrument number
-
-    @property
-    def instruments(self) -> list[tuple[int, int, int]]:
-        return [(int(row["number"]), int(row["tick"]), int(row["lot"])) for row in self.config["instruments"]]
 
 
 def read_config(text: str | None) -> RunConfig:
@@ -65,8 +63,9 @@ def make_fold(run: RunConfig) -> WatchedFold:
         Capacity(**capacity, batch=BATCH),
         Rules(**rules),
         config["limits"],
-        run.instruments,
+        terms_of(config),
         len(run.strategies) - 1,
+        charges_of(config),
     )
 
 
@@ -78,7 +77,7 @@ def _words(enum: type[IntEnum]) -> tuple[str | None, ...]:
 STATUS, REASON, ORDER_TYPE, TIF = (_words(enum) for enum in (Status, Reason, OrderType, TimeInForce))
 SIDE = ("SELL", "CANCEL", "BUY")  # of side + 1
 DIRECTION = ("SHORT", "", "LONG")
-HOOK = ("on_bar", "on_fill")
+HOOK = tuple(f"on_{what}" for what in VIEWS)
 
 
 def label(words: tuple[str | None, ...], codes: np.ndarray) -> pa.Array:

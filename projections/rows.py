@@ -125,9 +125,10 @@ def _pick(values: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 
 def save_account(connection: duckdb.DuckDBPyConnection, tape: str, fold: Fold) -> None:
-    account = fold.state.account
-    same = ("seq", "ts", "cash", "reserved", "short_hold", "realized", "fees", "dividends", "paid_in", "open_orders")
-    columns = {name: account[name] for name in same}
+    account, purse = fold.state.account, fold.state.purses[:1]
+    columns = {name: account[name] for name in ("seq", "ts", "open_orders")}
+    columns |= {name: purse[name] for name in ("cash", "reserved", "realized", "fees", "dividends", "paid_in")}
+    columns["short_hold"] = purse["hold"]
     state = pa.array([TradingState(int(account["trading_state"][0])).name])
     connection.execute("DELETE FROM accounts WHERE tape = ?", [tape])
     insert(connection, "accounts", tape, {**columns, "trading_state": state})

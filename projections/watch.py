@@ -11,26 +11,23 @@ import numpy as np
 from kernel.codes import Kind
 from kernel.fold import Fold
 from kernel.machine import run_at
-from kernel.rows import ACCOUNT
+from kernel.rows import ACCOUNT, PURSE
 from kernel.schema import RAW
 from kernel.trace import TRACE
 
-WATCHED = (
-    "cash",
-    "reserved",
-    "realized",
-    "fees",
-    "dividends",
-    "paid_in",
-    "open_orders",
-    "trading_state",
-)
+OF_PURSE = ("cash", "reserved", "realized", "fees", "dividends", "paid_in")  # of the account's own currency
+OF_ACCOUNT = ("open_orders", "trading_state")
+WATCHED = (*OF_PURSE, *OF_ACCOUNT)
 ACCOUNT_CHANGE = np.dtype([(name, "i8") for name in ("seq", "ts", "ts_init", *WATCHED)])
-_PLACES = np.array([(ACCOUNT.names or ()).index(name) for name in WATCHED])
+_PURSE_PLACES = np.array([(PURSE.names or ()).index(name) for name in OF_PURSE])
+_ACCOUNT_PLACES = np.array([(ACCOUNT.names or ()).index(name) for name in OF_ACCOUNT])
 _MAY_CHANGE = np.ones(256, bool)  # what is not known to leave the account alone may change it
-_MAY_CHANGE[[int(kind) for kind in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.SIGNAL, Kind.ORDER_DENIED, Kind.EQUITY)]] = (
-    False
-)
+_MAY_CHANGE[
+    [
+        int(kind)
+        for kind in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.SIGNAL, Kind.ORDER_DENIED, Kind.EQUITY, Kind.BALANCE)
+    ]
+] = False
 
 
 class WatchedFold(Fold):
@@ -55,16 +52,17 @@ class WatchedFold(Fold):
 
     def _add_part(self, part: np.ndarray) -> np.ndarray:
         tables, traces = int(self._tables.ctypes.data), int(self._traces.ctypes.data)
-        account = self.state.account.view(np.int64)
+        account, purse = self.state.account.view(np.int64), self.state.purses[:1].view(np.int64)
         self.state.inputs.view(RAW)[: len(part)] = np.ascontiguousarray(part).view(RAW)
         places = np.flatnonzero(_MAY_CHANGE[part["kind"]])
-        after = np.zeros((len(places) + 1, len(_PLACES)), np.int64)
+        after = np.zeros((len(places) + 1, len(WATCHED)), np.int64)
+        of_purse, of_account = after[:, : len(OF_PURSE)], after[:, len(OF_PURSE) :]
         is_first = int(account[0]) == 0
-        account.take(_PLACES, out=after[0])
+        of_purse[0], of_account[0] = purse[_PURSE_PLACES], account[_ACCOUNT_PLACES]
         start = filled = 0
         for k, place in enumerate(places.tolist(), 1):
             filled += run_at(tables, start, place + 1 - start, traces + filled * TRACE.itemsize)
-            account.take(_PLACES, out=after[k])
+            of_purse[k], of_account[k] = purse[_PURSE_PLACES], account[_ACCOUNT_PLACES]
             start = place + 1
         filled += run_at(tables, start, len(part) - start, traces + filled * TRACE.itemsize)
         changed = (after[1:] != after[:-1]).any(axis=1)

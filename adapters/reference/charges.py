@@ -7,11 +7,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from adapters.reference.charges_bands import LAST, ONE_DAY, Band, Bands, Slot, carved, laid, segments_of
-from adapters.reference.charges_codes import OPEN, ChargeRow, Item
+from adapters.reference.charges_codes import OPEN, ChargeRow
 from adapters.reference.charges_file import PLAN_ITEMS, PRODUCTS, ChargeFile, read_charges
 from adapters.reference.sessions_file import known_are
 from adapters.settings_text import shown
-from kernel.codes import Product, Side
+from kernel.codes import Item, Product, Side
 from kernel.errors import ConfigError
 
 DATA = Path(__file__).parent / "data"

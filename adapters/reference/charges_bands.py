@@ -5,9 +5,8 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from adapters.reference.charges_codes import Basis, Item
 from adapters.reference.charges_file import PRODUCTS, ChargeFile, Rule
-from kernel.codes import Product, Side
+from kernel.codes import Basis, Item, Product, Side
 from kernel.errors import ConfigError
 
 LAST = date.max  # of a rule without an end

@@ -1,30 +1,6 @@
-"""The words of a charge schedule, each with its number, and the row of whole numbers that the kernel takes."""
+"""The row of whole numbers that the kernel takes of a charge schedule."""
 
-from enum import IntEnum
 from typing import NamedTuple
-
-
-class Item(IntEnum):
-    """A line of a contract note."""
-
-    BROKERAGE = 0
-    STT = 1
-    TRANSACTION = 2
-    IPFT = 3
-    SEBI = 4
-    STAMP = 5
-    GST = 6
-    DP = 7
-
-
-class Basis(IntEnum):
-    """What a charge is a share of, and how often it is taken."""
-
-    VALUE = 0  # share of a fill's value
-    ORDER = 1  # flat and share of an order's executed value so far, capped, once per executed order
-    ITEMS = 2  # share of other items of the note, `of` says which
-    EXERCISE = 3  # share of the intrinsic value when an option is exercised by its holder
-    DAY = 4  # flat per instrument and day sold net
 
 
 class ChargeRow(NamedTuple):

@@ -4,11 +4,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from adapters.reference.charges_codes import Basis, Item
 from adapters.reference.charges_row import Row
 from adapters.reference.sessions_file import read_document
 from adapters.settings_text import SCALE, check_timezone
-from kernel.codes import Product, Side
+from kernel.codes import Basis, Item, Product, Side
 from kernel.errors import ConfigError
 
 PLAN_ITEMS = (Item.BROKERAGE, Item.DP)  # what the broker sets; all else is the market's

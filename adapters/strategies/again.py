@@ -21,7 +21,7 @@ from adapters.strategies.load import check_strategy
 from adapters.strategies.modules import is_users
 from kernel.codehash import KERNEL
 from kernel.codes import Reason
-from kernel.frame import FRAME, HOOK_BAR, INTENTS
+from kernel.frame import FRAME, INTENTS, VIEWS
 from kernel.jit import COMPILED
 from kernel.signals import Signal
 from kernel.strategy import Definition
@@ -64,14 +64,14 @@ def call_again(definition: Definition, memory: bytes, frame: bytes) -> str:
     own = np.frombuffer(bytearray(memory), definition.dtype)[0]
     seen = np.frombuffer(bytearray(frame), FRAME)[0]
     seen.ctx.count = 0
-    of_bar = int(seen.hook) == HOOK_BAR
-    hook = definition.on_bar if of_bar else definition.on_fill
+    what = list(VIEWS)[int(seen.hook)]
+    hook = definition.hook(f"on_{what}")
     if hook is None:
         return f"{definition.where()}: {NOT_AGAIN}"
     watched = _Watched(hook, seen.ctx)
     try:
         with np.errstate(all="ignore"):  # as in a run
-            answer = watched.call(own, seen.bar if of_bar else seen.fill, seen.ctx)
+            answer = watched.call(own, getattr(seen, what), seen.ctx)
     except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
         return _raised(definition, error)
     if answer is not None and not isinstance(answer, Signal):

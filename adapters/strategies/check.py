@@ -26,7 +26,7 @@ def check_definition(definition: Definition, reach: Reach) -> Roles:
         check_records(source, roles)
         check_used(source, reach)
     check_crossings(reach, roles)
-    for hook in reach.hooks:
+    for hook in reach.hooks.values():
         check_answers(hook)
     for source in reach.functions:
         check_flow(source)

@@ -95,11 +95,12 @@ def _line(file: str, line: int) -> str:
 
 def _no_signal(reach: Reach) -> str:
     """A hook returned something else, through a name or a helper: the check of answers saw no harm in it."""
-    for hook in reach.hooks:
+    for hook in reach.hooks.values():
         for node in ast.walk(hook.node):
             if isinstance(node, ast.Return) and isinstance(node.value, ast.Call | ast.Name | ast.Subscript):
                 return (
                     f"{hook.where(node)}: {hook.name} returns {ast.unparse(node.value)}, which is no signal: "
                     "a hook returns one signal, HOLD or None"
                 )
-    return f"{reach.hooks[0].where(reach.hooks[0].node)}: a hook returns one signal, HOLD or None"
+    first = next(iter(reach.hooks.values()))
+    return f"{first.where(first.node)}: a hook returns one signal, HOLD or None"

@@ -13,6 +13,7 @@ import numpy as np
 import onetape
 from adapters.strategies.source import MISSING, Source, source_of, text_of
 from kernel.errors import StrategyError
+from kernel.frame import VIEWS
 from kernel.strategy import Definition
 
 PLAIN = (bool, int, float, str, bytes, tuple, frozenset, np.generic, np.ndarray, type(None))
@@ -23,13 +24,13 @@ OURS = {id(value): name for name, value in vars(onetape).items() if name in onet
 class Reach:
     """`hooks` and the user's `helpers` that are compiled into them, and `constants` frozen into the machine code."""
 
-    hooks: list[Source] = field(default_factory=list)
+    hooks: dict[str, Source] = field(default_factory=dict)  # by what they are told of
     helpers: list[Source] = field(default_factory=list)
     constants: dict[str, str] = field(default_factory=dict)
 
     @property
     def functions(self) -> list[Source]:
-        return [*self.hooks, *self.helpers]
+        return [*self.hooks.values(), *self.helpers]
 
     def digest(self, files: list[Path]) -> str:
         """SHA-256 over the files' bytes, the reached functions' files and the constants; 64 hex digits."""
@@ -48,9 +49,10 @@ def reach_of(definition: Definition) -> Reach:
     Raises StrategyError where functions call each other in a circle: compiled, that overruns the stack and the process.
     """
     reach, seen = Reach(), {}  # type: ignore[var-annotated]
-    for hook in (definition.on_bar, definition.on_fill):
+    for what in VIEWS:
+        hook = definition.hook(f"on_{what}")
         if hook is not None:
-            reach.hooks.append(_follow(hook, reach, seen, ()))
+            reach.hooks[what] = _follow(hook, reach, seen, ())
     for name, member in definition.members:
         kept = {k: v for k, v in vars(member).items() if isinstance(v, PLAIN)}
         reach.constants[f"{definition.name}.{name}"] = f"{type(member).__name__} {kept!r}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from adapters.strategies.reach import Reach, callee, calls_of
 from adapters.strategies.source import Source
-from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW
+from kernel.frame import CONTEXT, VIEWS
 from kernel.strategy import Definition
 
 PART = "part"  # of one of the others, or another name for one
@@ -28,10 +28,9 @@ class Roles:
         self._names: dict[Source, dict[str, Role]] = {f: {} for f in reach.functions}
         self._returns: dict[Source, Role] = {}
         self._by_function = {f.function: f for f in reach.functions}
-        for hook, (name, view) in zip(reach.hooks, (("bar", BAR_VIEW), ("fill", FILL_VIEW)), strict=False):
-            self._names[hook].update(
-                {"self": Role("self", definition.dtype), name: Role(name, view), "ctx": Role("ctx", CONTEXT)}
-            )
+        for name, hook in reach.hooks.items():
+            own = {"self": Role("self", definition.dtype), name: Role(name, VIEWS[name]), "ctx": Role("ctx", CONTEXT)}
+            self._names[hook].update(own)
         while sum(self._follow(f) for f in reach.functions):  # all of them, until a round learns nothing
             pass
 

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from adapters.reference.charges import Schedule, load, overrides_of
 from adapters.reference.charges_bands import LAST, Band, Slot
-from adapters.reference.charges_codes import Basis
 from adapters.reference.charges_file import RATE_PER_PERCENT
 from adapters.reference.sessions_file import iso_day
 from adapters.settings_text import amount_of, shown
 from api.commands.common import print_json, settings_of
+from kernel.codes import Basis
 from kernel.errors import ConfigError
 
 _BASIS = {

@@ -19,6 +19,8 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
         last_day=options.last_day,
         cash=options.cash,
         fees=options.fees,
+        charges=options.charges,
+        venue=options.venue,
         seed=options.seed,
         tapes=_list(options.tapes),
         warm_up_days=options.warm_up_days,

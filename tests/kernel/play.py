@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kernel.codes import Flag, Kind, OrderType, Status, TimeInForce
+from kernel.codes import Flag, InstrumentClass, Kind, OrderType, Product, Status, TimeInForce, TimerCode
 from kernel.engine import Engine
 from kernel.frame import CANCEL, HERE, NEW, REPLACE, SLICES
 from kernel.schema import EVENT, join_rows
 from kernel.state import Capacity, Rules
-from kernel.units import SCALE
+from kernel.units import SCALE, SHARE
 from onetape import Signal
 
 SCRIPTED = f"{Path(__file__).parent / 'scripted.py'}:Scripted"
@@ -31,7 +31,7 @@ WIDE = {
 LINKED = Flag.HELD | Flag.OCO | Flag.REDUCE_ONLY
 MARKET, LIMIT = OrderType.MARKET, OrderType.LIMIT
 STOP, STOP_LIMIT = OrderType.STOP_MARKET, OrderType.STOP_LIMIT
-GTC, IOC = TimeInForce.GTC, TimeInForce.IOC
+GTC, IOC, FOK = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK
 
 
 def units(currency: float) -> int:
@@ -67,6 +67,10 @@ def split(t, numerator, denominator, instrument=0):
 
 def dividend(t, currency, instrument=0):
     return event(Kind.DIVIDEND, t, instrument, amount=units(currency))
+
+
+def day_end(t, calendar=1):
+    return event(Kind.TIMER, t, code=TimerCode.DAY_END, setting=calendar)
 
 
 def order(
@@ -119,12 +123,16 @@ def make_engine(
     open_orders=32,
     batch=4096,
     limits=None,
+    charges=(),
+    lots=64,
     **rules,
 ) -> Engine:
     """An engine over (program, values) pairs, rules without fees and EQUITY events unless given."""
     chosen = {"equity_interval": 0, **rules}
-    capacity = Capacity(instruments=64, strategies=16, open_orders=open_orders, batch=batch)
-    return Engine(capacity, Rules(cash=units(cash), **chosen), {**WIDE, **(limits or {})}, instruments, programs)
+    capacity = Capacity(instruments=64, strategies=16, open_orders=open_orders, batch=batch, lots=lots)
+    return Engine(
+        capacity, Rules(cash=units(cash), **chosen), {**WIDE, **(limits or {})}, instruments, programs, charges
+    )
 
 
 def market(seed: int, slices: int, instruments: int = 3, gaps: float = 0.1, sigma: float = 0.004) -> np.ndarray:
@@ -205,32 +213,21 @@ def check_books(engine: Engine) -> None:
     """Every conservation law of kernel/accounting.py, to the unit."""
     s = engine.state
     a, books, positions, markets, orders = s.account[0], s.books, s.positions, s.markets, s.orders
-    rows = markets.size
-    table = positions.reshape(books.size, rows)
-    equity = int(a["cash"]) + int(a["market_value"])
-    unrealized = int(a["market_value"]) - int(a["cost"])
-    assert int(a["realized"]) + unrealized + int(a["dividends"]) == equity - int(a["paid_in"]) + int(a["fees"])
-    assert int(a["cash"]) == int(a["paid_in"]) + int(books["cash_flow"].sum())
-    for name in ("realized", "fees", "dividends"):
-        assert int(books[name].sum()) == int(a[name]) == int(positions[name].sum()), name
-        assert (table[name].sum(axis=1) == books[name]).all(), name
+    table = positions.reshape(books.size, markets.size)
+    check_money(s, table)
     assert (table["qty"].sum(axis=0) == markets["net_qty"]).all()
-    assert int((markets["net_qty"] * markets["mark"]).sum()) == int(a["market_value"])
-    assert int((abs(markets["net_qty"]) * markets["mark"]).sum()) == int(a["exposure"])
-    assert int(positions["cost"].sum()) == int(a["cost"])
+    assert (table["cost"].sum(axis=0) == markets["cost"]).all()
+    assert ((table["qty"] != 0).sum(axis=0) == markets["positions"]).all()
     assert ((positions["qty"] != 0) | (positions["cost"] == 0)).all(), "a flat position has no cost"
     assert ((positions["cost"] == 0) | ((positions["cost"] > 0) == (positions["qty"] > 0))).all()
-    short = table["qty"] < 0
-    short_qty, short_cost = (-(table["qty"] * short)).sum(axis=0), (-(table["cost"] * short)).sum(axis=0)
-    assert (short_qty == markets["short_qty"]).all() and (short_cost == markets["short_cost"]).all()
-    assert (markets["short_hold"] == short_cost + np.maximum(short_cost, short_qty * markets["mark"])).all()
-    assert int(a["short_hold"]) == int(markets["short_hold"].sum())
     working = orders[orders["order_id"] != 0]
     assert len(working) == int(a["open_orders"]) == int(books["open_orders"].sum())
-    assert int(positions["reserved_buy"].sum() + positions["reserved_sell"].sum()) == int(a["reserved"]) >= 0
+    reserved = table["reserved_buy"].sum(axis=0) + table["reserved_sell"].sum(axis=0)
+    for number, q in enumerate(s.purses):
+        assert int(reserved[s.instruments["currency"] == number].sum()) == int(q["reserved"]) >= 0
     check_reserve(table, working)
     held = working["status"] == Status.PENDING_NEW
-    assert ((working["leaves_qty"] > 0) != held).all()
+    assert ((working["leaves_qty"] + working["more_qty"] > 0) != held).all()
     assert (working["leaves_qty"] + working["cum_qty"] == working["qty"]).all()
     reducing, linked = (working["flags"] & Flag.REDUCE_ONLY) != 0, (working["flags"] & LINKED) != 0
     for side, which, name in (
@@ -243,7 +240,92 @@ def check_books(engine: Engine) -> None:
         assert (expected == table[name]).all(), name
     assert int(linked.sum()) == int(a["linked"]) == int(positions["linked"].sum())
     assert int((working["order_type"] == OrderType.TRAILING_STOP).sum()) == int(markets["trailing"].sum())
+    for number, t in enumerate(s.tallies):
+        mine = working if number == 0 else working[working["strategy"] == number]
+        assert (len(mine), int(mine["notional"].sum())) == (int(t["open_orders"]), int(t["notional"]))
     assert chained_slots(engine) == sorted(np.flatnonzero(orders["order_id"]).tolist())
+
+
+def worth(row: np.void, qty: int, px: int) -> int:
+    """What a quantity is worth, money, to the nearest unit, a tie to the even one."""
+    whole, rest = divmod(abs(int(qty) * int(px) * int(row["num"])), int(row["den"]))
+    whole += 2 * rest > int(row["den"]) or (2 * rest == int(row["den"]) and whole % 2 == 1)
+    return whole if (qty < 0) == (px < 0) else -whole
+
+
+def check_money(s, table: np.ndarray) -> None:
+    """The laws of each currency, and that the books of the strategies sum to the account."""
+    rows, markets = s.instruments, s.markets
+    future = rows["asset"] == InstrumentClass.FUTURE
+    values = [worth(row, m["net_qty"], m["mark"]) for row, m in zip(rows, markets, strict=True)]
+    assert [abs(value) for value in values] == markets["worth"].tolist()
+    assert [v - int(m["cost"]) * bool(f) for v, m, f in zip(values, markets, future, strict=True)] == markets[
+        "value"
+    ].tolist()
+    for number, q in enumerate(s.purses):
+        mine = rows["currency"] == number
+        equity = int(q["cash"]) + int(q["market_value"])
+        unrealized = int(q["market_value"]) - int(q["cost"])
+        assert int(q["realized"]) + unrealized + int(q["dividends"]) == equity - int(q["paid_in"]) + int(q["fees"])
+        assert int(q["market_value"]) == int(markets["value"][mine].sum())
+        assert int(q["exposure"]) == int(markets["worth"][mine].sum())
+        assert int(q["cost"]) == int(markets["cost"][mine & ~future].sum())
+        assert int(q["hold"]) == int(markets["hold"][mine].sum())
+        for name in ("realized", "fees", "dividends"):
+            assert int(table[name][:, mine].sum()) == int(q[name]), name
+    for name in ("realized", "fees", "dividends"):
+        assert (table[name].sum(axis=1) == s.books[name]).all(), name
+    assert int(s.purses["cash"].sum()) == int(s.purses["paid_in"].sum()) + int(s.books["cash_flow"].sum())
+    check_holds(s, table)
+    if s.rules["fifo"][0]:
+        check_lots(s, table)
+
+
+def check_holds(s, table: np.ndarray) -> None:
+    """What positions hold, reckoned anew from the positions themselves."""
+    for i, (row, m) in enumerate(zip(s.instruments, s.markets, strict=True)):
+        sums = dict.fromkeys(
+            ("short_qty", "short_cost", "margin_long", "margin_long_cost", "margin_short", "margin_short_cost"), 0
+        )
+        for p in table[:, i]:
+            levered = row["asset"] != InstrumentClass.EQUITY or (
+                row["margin"] != SHARE and p["product"] in (Product.INTRADAY, Product.MARGIN)
+            )
+            names = (
+                ("short_qty", "short_cost")
+                if p["qty"] < 0 and not levered
+                else ("margin_short", "margin_short_cost")
+                if p["qty"] < 0
+                else ("margin_long", "margin_long_cost")
+            )
+            if p["qty"] < 0 or (p["qty"] > 0 and levered and row["asset"] != InstrumentClass.OPTION):
+                sums[names[0]] += abs(int(p["qty"]))
+                sums[names[1]] += abs(int(p["cost"]))
+        assert sums == {name: int(m[name]) for name in sums}
+        if row["asset"] == InstrumentClass.EQUITY and row["margin"] == SHARE:
+            assert int(m["hold"]) == sums["short_cost"] + max(
+                sums["short_cost"], worth(row, sums["short_qty"], m["mark"])
+            )
+
+
+def check_lots(s, table: np.ndarray) -> None:
+    """Lots sum to their positions, and every lot is either in a chain or free."""
+    used = 0
+    for p in table.ravel():
+        qty = cost = 0
+        slot, last = int(p["lot_head"]), -1
+        while slot >= 0:
+            one = s.lots[slot]
+            assert one["qty"] > 0
+            qty, cost, last, slot, used = (
+                qty + int(one["qty"]),
+                cost + int(one["cost"]),
+                slot,
+                int(one["next"]),
+                used + 1,
+            )
+        assert (qty, cost, last) == (abs(int(p["qty"])), int(p["cost"]), int(p["lot_tail"]))
+    assert used == int(s.account["lots"][0])
 
 
 def check_reserve(table: np.ndarray, working: np.ndarray) -> None:

@@ -109,14 +109,14 @@ def test_ten_trades_by_hand(scripted):
         check_books(engine)
         if minute in LEDGER:
             cash, qty, cost, realized, fees, dividends = LEDGER[minute]
-            a, p, b = engine.account, engine.state.positions[1], engine.state.books[1]
+            a, p, b = engine.purse, engine.state.positions[1], engine.state.books[1]
             assert (a.cash, p.qty, p.cost) == (units(cash), qty, units(cost)), minute
             for row in (a, p, b):
                 found = (row.realized, row.fees, row.dividends)
                 assert found == (units(realized), units(fees), units(dividends)), minute
             assert a.market_value == qty * engine.state.markets["mark"][0]
     assert seen == TRADES
-    assert engine.account.cash - engine.account.paid_in == units(60.10 - 0.55 - 4.76)
+    assert engine.purse.cash - engine.purse.paid_in == units(60.10 - 0.55 - 4.76)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_the_fee_rule(scripted, rule, qty, px, fee):
     script(engine, 1, 0, [(1, order(BUY, qty))])
     tape = run_bars(engine, [flat(1, px), flat(2, px)])
     assert of(tape, Kind.ORDER_FILLED)["fee"].tolist() == [units(fee)]
-    assert engine.account.cash == units(1_000_000 - qty * px) - units(fee)
+    assert engine.purse.cash == units(1_000_000 - qty * px) - units(fee)
 
 
 @pytest.mark.parametrize(
@@ -171,27 +171,27 @@ def test_partial_fills_from_outside_release_the_reserve_in_parts(scripted):
     number = int(of(tape, Kind.ORDER_SUBMITTED)["order_id"][0])
     held = units(70)
     for k, (qty, px, left) in enumerate([(2, 9.5, 5), (4, 10.0, 1), (1, 9.0, 0)]):
-        assert engine.account.reserved == held
+        assert engine.purse.reserved == held
         before = 7 if k == 0 else {1: 5, 2: 1}[k]
         run_bars(engine, [event(Kind.ORDER_FILLED, 2 + k, 0, order_id=number, qty=qty, px=units(px), fee=3)])
         held -= held * qty // before
         check_books(engine)
         assert engine.state.positions[1]["working_buy"] == left
-    assert engine.account.reserved == held == 0
+    assert engine.purse.reserved == held == 0
     assert engine.account.open_orders == 0
-    assert engine.account.cash == units(1_000 - 19 - 40 - 9) - 9
+    assert engine.purse.cash == units(1_000 - 19 - 40 - 9) - 9
 
 
 def test_a_split_of_a_short_position_charges_its_fraction(scripted):
     engine = scripted(cash=1_000)
     script(engine, 1, 0, [(1, order(SELL, 5))])
     run_bars(engine, [flat(1, 30), flat(2, 30)])
-    assert engine.account.short_hold == units(300)
+    assert engine.purse.hold == units(300)
     run_bars(engine, [split(3, 1, 2)])  # -2.5: half a share bought at the new mark of 60
-    a, p = engine.account, engine.state.positions[1]
+    a, p = engine.purse, engine.state.positions[1]
     assert (p.qty, p.cost, p.realized) == (-2, units(-120), 0)
     assert a.cash == units(1_000 + 150 - 30)
-    assert a.short_hold == units(240)
+    assert a.hold == units(240)
     assert engine.state.markets["mark"][0] == units(60)
     check_books(engine)
 
@@ -200,7 +200,7 @@ def test_a_reverse_split_may_end_a_position(scripted):
     engine = scripted(cash=1_000)
     script(engine, 1, 0, [(1, order(BUY, 3))])
     run_bars(engine, [flat(1, 10), flat(2, 10), flat(3, 12), split(4, 1, 4)])
-    a, p = engine.account, engine.state.positions[1]
+    a, p = engine.purse, engine.state.positions[1]
     assert (p.qty, p.cost, p.realized) == (0, 0, units(6))
     assert (a.cash, a.market_value, a.exposure) == (units(1_006), 0, 0)
     check_books(engine)
@@ -212,7 +212,7 @@ def test_peak_and_drawdown_are_taken_at_slice_ends(scripted):
     equity = []
     for e in [flat(1, 50), bar(2, 50, 70, 40, 60), flat(3, 45), flat(4, 55), flat(5, 65)]:
         run_bars(engine, [e])
-        equity.append(engine.account.cash + engine.account.market_value)
+        equity.append(engine.purse.cash + engine.purse.market_value)
     assert equity == [units(v) for v in (1_000, 1_100, 950, 1_050, 1_150)]
     assert engine.account.peak == units(1_150)
     assert engine.account.drawdown == units(150)
@@ -223,7 +223,7 @@ def test_cash_paid_in_and_out_is_neither_gain_nor_fall(scripted):
     tape = [flat(1, 10), event(Kind.CASH_ADJUSTED, 2, amount_money=units(-400)), flat(3, 10)]
     run_bars(engine, tape)
     a = engine.account
-    assert (a.cash, a.paid_in, a.peak, a.drawdown) == (units(600), units(600), units(600), 0)
+    assert (engine.purse.cash, engine.purse.paid_in, a.peak, a.drawdown) == (units(600), units(600), units(600), 0)
     check_books(engine)
 
 
@@ -283,7 +283,7 @@ def test_nothing_is_ever_lost(scripted, stream, wishes, told, cash, fee):
         check_books(engine)
         assert (of(tape, Kind.ORDER_DENIED)["reason"] != Reason.NONE).all()
     if engine.account.open_orders == 0:
-        assert engine.account.reserved == 0
+        assert engine.purse.reserved == 0
     script(engine, 1, 0), script(engine, 1, 1), script(engine, 2, 0), script(engine, 2, 1)
     for strategy in (1, 2):
         for instrument in (0, 1):
@@ -291,7 +291,7 @@ def test_nothing_is_ever_lost(scripted, stream, wishes, told, cash, fee):
             script(engine, strategy, instrument, [(seen + 1, cancel_order())])
     last = [flat(99, 50, 0, end=False), flat(99, 50, 1)]
     run_bars(engine, last)
-    assert engine.account.open_orders == engine.account.reserved == 0
+    assert engine.account.open_orders == engine.purse.reserved == 0
     check_books(engine)
 
 
@@ -320,8 +320,8 @@ def test_limit_orders_cannot_overdraw_the_account(scripted, stream, wishes):
         if e["kind"] == Kind.CASH_ADJUSTED:
             continue
         run_bars(engine, [e])
-        a = engine.account
-        assert a.cash - a.reserved - a.short_hold >= 0
+        a = engine.purse
+        assert a.cash - a.reserved - a.hold >= 0
         assert (engine.state.positions["qty"] >= 0).all()
 
 
@@ -330,7 +330,7 @@ def test_a_market_order_that_gaps_is_the_stated_exception(scripted, opens, free)
     engine = scripted(cash=1_000)
     script(engine, 1, 0, [(1, order(BUY, 10))])
     run_bars(engine, [flat(1, 100), flat(2, opens)])
-    assert engine.account.cash == units(free)
+    assert engine.purse.cash == units(free)
 
 
 def test_positions_belong_to_their_strategy(scripted):

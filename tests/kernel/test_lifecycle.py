@@ -9,6 +9,7 @@ from kernel.codes import Kind, Origin, Reason, Status
 from kernel.evolve import evolve
 from kernel.jit import COMPILED
 from kernel.lifecycle import LEGAL_MOVES, TERMINAL, TRANSITION
+from kernel.rows import RING
 from kernel.state import PERSISTENT
 from kernel.tables import tables_at
 from tests.kernel.play import (
@@ -33,6 +34,7 @@ def picture(engine) -> dict[str, bytes]:
     """Every byte of the state except the place on the tape."""
     saved = {name: getattr(engine.state, name).copy() for name, _ in PERSISTENT}
     saved["account"]["seq"] = saved["account"]["ts"] = 0
+    saved["account"]["errors"] = saved["recents"]["instrument"][-RING:] = 0  # a refused report counts as an error
     return {name: table.tobytes() for name, table in saved.items()}
 
 
@@ -59,9 +61,9 @@ MAY = {
     "SUBMITTED": (
         f"ACCEPTED>ACCEPTED REJECTED>REJECTED FILLED>PARTIALLY_FILLED TRIGGERED>TRIGGERED {ASKED} RESTATED>SUBMITTED"
     ),
-    "ACCEPTED": f"FILLED>PARTIALLY_FILLED TRIGGERED>TRIGGERED {ASKED} RESTATED>ACCEPTED",
-    "TRIGGERED": f"ACCEPTED>TRIGGERED FILLED>PARTIALLY_FILLED {ASKED} RESTATED>TRIGGERED",
-    "PARTIALLY_FILLED": f"ACCEPTED>PARTIALLY_FILLED FILLED>PARTIALLY_FILLED {ASKED} RESTATED>PARTIALLY_FILLED",
+    "ACCEPTED": f"REJECTED>REJECTED FILLED>PARTIALLY_FILLED TRIGGERED>TRIGGERED {ASKED} RESTATED>ACCEPTED",
+    "TRIGGERED": f"ACCEPTED>TRIGGERED REJECTED>REJECTED FILLED>PARTIALLY_FILLED {ASKED} RESTATED>TRIGGERED",
+    "PARTIALLY_FILLED": f"ACCEPTED>PARTIALLY_FILLED REJECTED>REJECTED FILLED>PARTIALLY_FILLED {ASKED} RESTATED>PARTIALLY_FILLED",
     "PENDING_CANCEL": (
         "ACCEPTED>PENDING_CANCEL REJECTED>REJECTED TRIGGERED>PENDING_CANCEL FILLED>PENDING_CANCEL "
         f"{ENDS} RESTATED>PENDING_CANCEL CANCEL_REJECTED>NONE REPLACED>PENDING_CANCEL REPLACE_REJECTED>PENDING_CANCEL"
@@ -124,7 +126,7 @@ def test_every_square_of_the_table(scripted, status, kind):
         same = kind in (Kind.ORDER_RESTATED, Kind.ORDER_ACCEPTED, Kind.ORDER_REPLACE_REJECTED) and status == after
         assert picture(engine) != before or same
         if after in TERMINAL:
-            assert engine.account.open_orders == engine.account.reserved == 0
+            assert engine.account.open_orders == engine.purse.reserved == 0
     check_books(engine)
 
 
@@ -295,7 +297,7 @@ def test_reports_of_a_live_day(scripted):
     assert tape[-2]["cause"] == tape[3]["seq"], "its cause is the fill"
     a, p = engine.account, engine.state.positions[2]
     assert (p.qty, p.cost, p.fees) == (10, units(998), units(3.23))
-    assert (a.cash, a.fills, a.reserved) == (units(2_000 - 998 - 3.23), 2, 0)
+    assert (engine.purse.cash, a.fills, engine.purse.reserved) == (units(2_000 - 998 - 3.23), 2, 0)
     assert np.array_equal(engine.memory_of(1)["fills"], [2, 0])
     check_books(engine)
 

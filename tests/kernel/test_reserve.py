@@ -28,8 +28,8 @@ BUY, SELL = 1, -1
 
 
 def free(engine) -> int:
-    a = engine.account
-    return int(a.cash) - int(a.reserved) - int(a.short_hold)
+    a = engine.purse
+    return int(a.cash) - int(a.reserved) - int(a.hold)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_two_orders_that_each_could_close(scripted, side):
     tape = run_bars(engine, [flat(1, 100), flat(2, 100)])
     assert len(of(tape, Kind.ORDER_DENIED)) == 0
     worth = 110 if side == SELL else 100  # the resting limit, or the market order at the mark
-    assert engine.account.reserved == units(100 * worth)
+    assert engine.purse.reserved == units(100 * worth)
     tape = run_bars(engine, [flat(3, 100)])  # the market order closes
-    assert engine.account.reserved >= units(100 * (110 if side == SELL else 90))
+    assert engine.purse.reserved >= units(100 * (110 if side == SELL else 90))
     assert of(tape, Kind.ORDER_DENIED)["reason"].tolist() == [Reason.CASH], "30,000 less what the rest may still open"
     run_bars(engine, [flat(4, 100 + 11 * -side)])
     assert free(engine) >= 0
@@ -80,11 +80,11 @@ def test_what_is_set_aside_goes_with_what_is_no_longer_open(scripted):
         [(1, order(SELL, 10, LIMIT, 110)), (1, order(SELL, 5, LIMIT, 120)), (2, order(BUY, 12)), (4, cancel_order())],
     )
     run_bars(engine, [flat(1, 100)])
-    assert engine.account.reserved == units(10 * 110 + 5 * 120)
+    assert engine.purse.reserved == units(10 * 110 + 5 * 120)
     run_bars(engine, [flat(2, 100), flat(3, 100)])  # long 12: of 15 only 3 could open, at worst the dear ones
-    assert engine.account.reserved == units(10 * 110 + 5 * 120 - 12 * 110)
+    assert engine.purse.reserved == units(10 * 110 + 5 * 120 - 12 * 110)
     run_bars(engine, [flat(4, 100)])
-    assert engine.account.reserved == 0
+    assert engine.purse.reserved == 0
     check_books(engine)
 
 
@@ -96,7 +96,7 @@ def test_a_short_that_loses_leaves_less_to_spend(scripted):
     assert of(tape, Kind.ORDER_DENIED)["reason"].tolist() == [Reason.CASH], "its equity is below zero"
     assert free(engine) == units(1_400_000 - 400_000 - 4_000 * 300)
     tape = run_bars(engine, [flat(5, 300, 0, end=False), flat(5, 10, 1)])
-    assert engine.account.short_hold == 0 and len(of(tape, Kind.ORDER_FILLED)) == 1, "a cover needs no cash"
+    assert engine.purse.hold == 0 and len(of(tape, Kind.ORDER_FILLED)) == 1, "a cover needs no cash"
     check_books(engine)
 
 
@@ -106,7 +106,7 @@ def test_a_short_and_a_long_of_two_strategies_do_not_net(scripted):
     script(engine, 2, 0, [(1, order(SELL, 10))])
     run_bars(engine, [flat(1, 100), flat(2, 100), flat(3, 250)])
     assert engine.state.markets[0]["net_qty"] == 0
-    assert engine.account.short_hold == units(1_000 + 2_500)
+    assert engine.purse.hold == units(1_000 + 2_500)
     check_books(engine)
 
 
@@ -118,7 +118,7 @@ def test_a_fill_beyond_money_is_canceled(scripted):
     script(engine, 1, 0, [(1, order(BUY, 2**44))])
     tape = run_bars(engine, [flat(1, 10), flat(2, 5_000)])
     assert of(tape, Kind.ORDER_CANCELED)["reason"].tolist() == [Reason.OVERFLOW]
-    assert engine.account.reserved == engine.account.open_orders == 0
+    assert engine.purse.reserved == engine.account.open_orders == 0
 
 
 @pytest.mark.parametrize("instrument", [-1, -5, 7])

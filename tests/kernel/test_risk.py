@@ -2,9 +2,11 @@
 
 import pytest
 
+from kernel import rows
 from kernel.codes import Kind, Reason, Status, TradingState
 from kernel.jit import COMPILED
 from kernel.risk import check
+from kernel.rows import LIMIT_BOUNDS
 from kernel.tables import tables_at
 from tests.kernel.play import (
     LIMIT,
@@ -24,7 +26,7 @@ from tests.kernel.play import (
 )
 
 BUY, SELL = 1, -1
-LIMITS = ["max_order_qty", "max_order_notional", "max_position_qty", "allow_short", "market_buffer_bps"]
+LIMITS = list(rows.LIMITS.names)
 
 
 WITHOUT_NUMBERS = {Reason.UNKNOWN_ORDER_TYPE, Reason.TRADING_HALTED, Reason.OVERFLOW}
@@ -187,7 +189,7 @@ def test_what_is_set_aside_is_written_on_the_order(scripted):
     script(engine, 1, 0, [(1, order(BUY, 10, LIMIT, 99))])
     tape = run_bars(engine, [flat(1, 100)])
     assert of(tape, Kind.ORDER_SUBMITTED)["reserve_px"].tolist() == [units(99)]
-    assert engine.account.reserved == units(991.99)
+    assert engine.purse.reserved == units(991.99)
 
 
 class TestClosing:
@@ -203,10 +205,9 @@ class TestClosing:
         assert verdicts(scripted, order(SELL, 13), held=10, cash=1_300) == [Reason.NONE]
         assert verdicts(scripted, order(SELL, 13), held=10, cash=1_299.99) == [Reason.CASH]
 
-    def test_working_sales_count_as_if_filled(self, scripted):
+    def test_where_nothing_may_open_a_sale_only_reduces(self, scripted):
         no_short = {"limits": {"allow_short": 0}}
-        first, second = order(SELL, 6, LIMIT, 110), order(SELL, 5, LIMIT, 110)
-        assert verdicts(scripted, first, second, held=10, **no_short) == [Reason.NONE, Reason.SHORT_NOT_ALLOWED]
+        first = order(SELL, 6, LIMIT, 110)
         assert verdicts(scripted, first, order(SELL, 4), held=10, **no_short) == [Reason.NONE, Reason.NONE]
 
     def test_working_buys_do_not_count_for_a_sale(self, scripted):
@@ -279,9 +280,20 @@ class TestTradingState:
 @pytest.mark.parametrize("field", LIMITS)
 def test_each_limit_can_be_changed_on_the_way(scripted, field):
     engine = scripted()
-    run_bars(engine, [event(Kind.LIMIT_CHANGED, 1, code=LIMITS.index(field), setting=123)])
+    other, before = (0 if field == "allow_short" else min(7, LIMIT_BOUNDS.get(field, 7))), engine.state.limits[0].copy()
+    run_bars(engine, [event(Kind.LIMIT_CHANGED, 1, code=LIMITS.index(field), setting=other)])
     for name in LIMITS:
-        assert (engine.state.limits[0][name] == 123) == (name == field)
+        assert engine.state.limits[0][name] == (other if name == field else before[name])
+
+
+@pytest.mark.parametrize("field", LIMIT_BOUNDS)
+def test_no_limit_can_be_set_to_what_breaks_the_kernel(scripted, field):
+    engine = scripted()
+    before = int(engine.state.limits[0][field])
+    change = event(Kind.LIMIT_CHANGED, 1, code=LIMITS.index(field), setting=LIMIT_BOUNDS[field] + 1)
+    tape = run_bars(engine, [change])
+    assert [e["reason"] for e in of(tape, Kind.ANOMALY)] == [Reason.BAD_COMMAND]
+    assert engine.state.limits[0][field] == before
 
 
 def test_a_full_order_table_denies_and_a_cancel_makes_room(scripted):

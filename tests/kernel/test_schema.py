@@ -82,8 +82,8 @@ def test_every_reason_has_words():
 def test_kinds_lie_in_their_range():
     for kind in codes.Kind:
         family = FAMILY_OF[kind].name
-        market = dict.fromkeys(("bar", "quote", "trade", "split", "dividend"), (1, 31))
-        low, high = {**market, "equity": (96, 127)}.get(family, (32, 127))
+        market = dict.fromkeys(("bar", "quote", "trade", "split", "dividend", "expiry", "fx"), (1, 31))
+        low, high = {**market, "equity": (96, 127), "balance": (96, 127)}.get(family, (32, 127))
         assert low <= kind <= high < TRANSITION.shape[1]
 
 
@@ -161,7 +161,7 @@ def test_tables_have_the_sizes_asked_for():
     assert sizes["orders"] == sizes["fills"] == 5
     assert sizes["memory"] == (16 + 24) * 4
     assert sizes["inputs"] == 7
-    assert sizes["out"] == 2 * room_for_a_call(5, LINKS)
+    assert sizes["out"] == 2 * room_for_a_call(5, LINKS, 2, 0)
     assert state.instruments["selected"].tolist() == [1, 0, 0, 1]
     assert state.instruments["lot"].tolist() == [1, 0, 0, 10]
 

@@ -105,7 +105,7 @@ def test_cash_is_reserved_in_the_order_of_the_calls(scripted):
     assert [(int(e["qty"]), Reason(int(e["reason"]))) for e in answers] == [
         (3, Reason.NONE), (4, Reason.NONE), (2, Reason.NONE), (2, Reason.CASH), (1, Reason.NONE)
     ]  # fmt: skip
-    assert engine.account.reserved == units(1_000)
+    assert engine.purse.reserved == units(1_000)
 
 
 def test_on_fill_comes_before_on_bar_and_meets_the_next_bar(scripted):
@@ -299,7 +299,9 @@ def test_batches_change_nothing(scripted, whole, batch):
     assert engine.digest() == whole[1]
 
 
-@pytest.mark.parametrize("room", [room_for_a_call(32, 0), room_for_a_call(32, 0) + 1, room_for_a_call(32, 0) + 60])
+@pytest.mark.parametrize(
+    "room", [room_for_a_call(32, 0, 2, 0), room_for_a_call(32, 0, 2, 0) + 1, room_for_a_call(32, 0, 2, 0) + 60]
+)
 def test_a_small_out_stops_inside_slices_and_changes_nothing(scripted, whole, room):
     engine = busy(scripted, equity_interval=15 * MINUTE)
     engine._tables["out_count"] = room
@@ -320,7 +322,7 @@ def test_a_small_out_stops_inside_slices_and_changes_nothing(scripted, whole, ro
 def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
     inputs, parts, k, moved = stream_of(5), [], 0, 0
     engine = busy(scripted, equity_interval=15 * MINUTE)
-    engine._tables["out_count"] = room_for_a_call(32, 0)
+    engine._tables["out_count"] = room_for_a_call(32, 0, 2, 0)
     while k < len(inputs):
         engine.inputs[: len(inputs) - k] = inputs[k:]
         took = engine.run(0, len(inputs) - k)
@@ -329,7 +331,7 @@ def test_a_stop_inside_a_slice_survives_a_snapshot(scripted, whole):
             parts.append(engine.inputs[took : took + 1].copy())
             saved, engine = engine.save(), scripted(2, instruments=THREE, fee_rate=1_000_000, cash=1)
             engine.load(saved)
-            engine._tables["out_count"] = room_for_a_call(32, 0)
+            engine._tables["out_count"] = room_for_a_call(32, 0, 2, 0)
             inputs[k + took] = parts[-1][0]
             moved += 1
         k += took

@@ -68,15 +68,15 @@ def test_migrations_are_numbered_without_gaps_and_applied_once():
 def test_backtest_equals_the_engine(backtest):
     rows, notes, engine = backtest
     connection = project(rows, notes)
-    account = engine.account
+    account, purse = engine.account, engine.purse
     assert one(connection, "SELECT cash, realized, fees, dividends FROM accounts") == [
-        (account.cash, account.realized, account.fees, account.dividends)
+        (purse.cash, purse.realized, purse.fees, purse.dividends)
     ]
     assert one(connection, "SELECT sum(realized), sum(fees), sum(pnl) FROM trades") == [
-        (account.realized, account.fees, account.realized - account.fees)
+        (purse.realized, purse.fees, purse.realized - purse.fees)
     ]
     assert one(connection, "SELECT count(*), sum(fee), sum(realized) FROM fills") == [
-        (account.fills, account.fees, account.realized)
+        (account.fills, purse.fees, purse.realized)
     ]
     assert one(connection, "SELECT count(*) FROM orders WHERE status != 'DENIED'") == [(account.orders,)]
     assert one(connection, "SELECT count(*) FROM orders WHERE status = 'DENIED'") == [(account.denied,)]
@@ -84,7 +84,7 @@ def test_backtest_equals_the_engine(backtest):
     assert one(connection, "SELECT DISTINCT reason FROM orders WHERE status = 'DENIED'") == [("NOTIONAL_OVER_LIMIT",)]
     assert one(connection, "SELECT count(*) FROM signals") == [(account.signals,)]
     assert one(connection, "SELECT equity FROM equity ORDER BY seq DESC LIMIT 1") == [
-        (account.cash + account.market_value,)
+        (purse.cash + purse.market_value,)
     ]
     held = {
         (f"SYM{n % 3}", int(p.qty), int(p.cost), int(p.realized), int(p.dividends))

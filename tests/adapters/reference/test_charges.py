@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.reference.charges import DATA, OVERRIDES, load, load_file, overrides_of
-from adapters.reference.charges_codes import OPEN, Basis, ChargeRow, Item
-from kernel.codes import Product
+from adapters.reference.charges_codes import OPEN, ChargeRow
+from kernel.codes import Basis, Item, Product
 from kernel.errors import ConfigError
 
 FILE = DATA / "charges_india.toml"

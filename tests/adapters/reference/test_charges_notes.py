@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from adapters.reference.charges import load
-from adapters.reference.charges_codes import Basis, ChargeRow, Item
-from kernel.codes import Product, Side
+from adapters.reference.charges_codes import ChargeRow
+from kernel.codes import Basis, Item, Product, Side
 from tests.charges_by_hand import Exercise, Trade, contract_note
 
 CASES = tomllib.loads((Path(__file__).parents[2] / "contract_notes.toml").read_text())["case"]

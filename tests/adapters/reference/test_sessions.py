@@ -62,6 +62,7 @@ def test_numbers_never_change():
     }  # fmt: skip
     assert {c.name: int(c) for c in TimerCode} == {
         "SESSION_CLOSE": 1, "DAY_END": 2, "SESSION_OPEN": 3, "SQUARE_OFF": 4, "CLOSING_AUCTION": 5,
+        "BAR_CLOSE": 6,
     }  # fmt: skip
 
 

@@ -213,7 +213,7 @@ def as_strategy(text: str, monkeypatch, interpreted: bool):
     exec(compile(text, file, "exec"), scope)
     monkeypatch.setattr(rewrite, "COMPILED", not interpreted)
     definition = types.SimpleNamespace(members=())
-    rewrite.rewrite(definition, Reach(hooks=[source_of(scope["program"])]))
+    rewrite.rewrite(definition, Reach(hooks={"bar": source_of(scope["program"])}))
     return scope["program"] if interpreted else jit_helper(scope["program"])
 
 

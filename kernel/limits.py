@@ -1,0 +1,209 @@
+"""Limits that look beyond one order: rates, counts, exposure, prices, hours. For the account and for a strategy alike.
+
+An order that only closes passes whatever counts or sizes: closing must always be possible. Prices, hours and crossing
+oneself are looked at for every order. 0 is no limit.
+"""
+
+from kernel.amounts import amount, in_base
+from kernel.codes import OrderType, Product, Reason, Side, code
+from kernel.jit import jit, jit_call
+from kernel.rows import RING
+from kernel.tables import account, instrument_row, limits, market, order, position, recent, rules, tally
+from kernel.units import SHARE, mul_div
+
+MARKET, BUY, INTRADAY = code(OrderType.MARKET), code(Side.BUY), code(Product.INTRADAY)
+LIMIT, STOP_LIMIT = code(OrderType.LIMIT), code(OrderType.STOP_LIMIT)
+NONE, COLLAR, STALE_PRICE = code(Reason.NONE), code(Reason.COLLAR), code(Reason.STALE_PRICE)
+GROSS, NET, UNDERLYING = (
+    code(Reason.GROSS_OVER_LIMIT),
+    code(Reason.NET_OVER_LIMIT),
+    code(Reason.UNDERLYING_OVER_LIMIT),
+)
+TRADES_OF_DAY, OPEN_ORDERS, ORDERS_OF_DAY = (
+    code(Reason.TRADES_OF_DAY),
+    code(Reason.OPEN_ORDERS),
+    code(Reason.ORDERS_OF_DAY),
+)
+ORDERS_A_SECOND, ORDERS_A_MINUTE = code(Reason.ORDERS_A_SECOND), code(Reason.ORDERS_A_MINUTE)
+DUPLICATE_ORDER, SELF_CROSS = code(Reason.DUPLICATE_ORDER), code(Reason.SELF_CROSS)
+REPEATED, MESSAGES_A_FILL = code(Reason.REPEATED), code(Reason.MESSAGES_A_FILL)
+SESSION_CLOSED, NOT_ALLOWED, SQUARED_OFF = (
+    code(Reason.SESSION_CLOSED),
+    code(Reason.NOT_ALLOWED),
+    code(Reason.SQUARED_OFF),
+)
+SECOND, MINUTE, DAY = 10**9, 60 * 10**9, 86_400 * 10**9
+RATIO_FROM = 100  # messages, before their number a fill says anything
+
+
+@jit_call
+def of_last(s, ring, total, ts, span):
+    """How many of the last RING that `ring` counts came within `span` before `ts`."""
+    low, high = 0, min(total, RING)  # times ascend with n: the first within the span, by halves
+    while low < high:
+        middle = (low + high) // 2
+        if recent(s, ring, total - 1 - middle).instrument > ts - span:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@jit_call
+def refuse_limits(s, e, opening, worth):
+    """Why the limits of the account or of its strategy do not let an order through: (reason, actual, allowed). `worth`
+    is what it is worth, first currency."""
+    reason, actual, allowed = _refuse_place(s, e, opening)
+    for turn in range(2):
+        row = 0 if turn == 0 else e.strategy
+        if reason == NONE and (turn == 0 or row > 0):
+            reason, actual, allowed = _refuse_price(s, e, opening, row)
+            if reason == NONE and opening > 0:
+                reason, actual, allowed = _refuse_flow(s, e, row)
+            if reason == NONE and opening > 0:
+                reason, actual, allowed = _refuse_exposure(s, e, worth, row)
+    return reason, actual, allowed
+
+
+@jit_call
+def _refuse_place(s, e, opening):
+    """Whether it may be traded at all now."""
+    m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
+    if opening > 0 and p.barred != 0:
+        return NOT_ALLOWED, e.instrument, 0
+    if opening > 0 and m.squared_off != 0 and e.product == INTRADAY:
+        return SQUARED_OFF, e.instrument, 0
+    if m.closed != 0 and (limits(s, 0).session_hours != 0 or limits(s, e.strategy).session_hours != 0):
+        return SESSION_CLOSED, m.ts_mark, 0
+    return NONE, 0, 0
+
+
+@jit_call
+def _refuse_price(s, e, opening, row):
+    limit, m, ts = limits(s, row), market(s, e.instrument), account(s).ts
+    if limit.stale_after > 0 and opening > 0 and ts - m.ts_mark > limit.stale_after:
+        return STALE_PRICE, ts - m.ts_mark, limit.stale_after
+    if limit.collar > 0:
+        most = mul_div(m.mark, limit.collar, SHARE, 0)
+        px = e.px if e.order_type == LIMIT or e.order_type == STOP_LIMIT else e.trigger_px
+        if px > 0 and abs(px - m.mark) > most:
+            return COLLAR, px, m.mark + most if px > m.mark else m.mark - most
+    if limit.self_cross != 0:
+        other = _crossed(s, e)
+        if other != 0:
+            return SELF_CROSS, e.px, other
+    return NONE, 0, 0
+
+
+@jit_call
+def _crossed(s, e):
+    """The order id of a working order of the account that this one could trade with, 0 for none."""
+    slot = market(s, e.instrument).order_head
+    while slot >= 0:
+        o = order(s, slot)
+        slot = o.next
+        if o.side != -e.side or o.leaves_qty == 0:
+            continue
+        both = o.order_type == LIMIT and e.order_type == LIMIT
+        if (both and (e.px - o.px) * e.side >= 0) or (
+            not both and (e.order_type == MARKET or o.order_type == MARKET) and _may_meet(e, o)
+        ):
+            return o.order_id
+    return 0
+
+
+@jit
+def _may_meet(e, o):
+    """A market order trades with what rests at a price, or is on its way as well."""
+    return (o.order_type == LIMIT or o.order_type == MARKET) and (e.order_type == LIMIT or e.order_type == MARKET)
+
+
+@jit_call
+def _refuse_flow(s, e, row):
+    """How many, how often, how much alike."""
+    limit, t, ts = limits(s, row), tally(s, row), account(s).ts
+    today = t.day == ts // DAY
+    if limit.max_open_orders > 0 and t.open_orders >= limit.max_open_orders:
+        return OPEN_ORDERS, t.open_orders + 1, limit.max_open_orders
+    if limit.max_orders_day > 0 and today and t.orders_day >= limit.max_orders_day:
+        return ORDERS_OF_DAY, t.orders_day + 1, limit.max_orders_day
+    if limit.max_trades_day > 0 and today and t.fills_day >= limit.max_trades_day:
+        return TRADES_OF_DAY, t.fills_day + 1, limit.max_trades_day
+    if limit.max_orders_second > 0:
+        sent = of_last(s, row, t.messages, ts, SECOND)
+        if sent >= limit.max_orders_second:
+            return ORDERS_A_SECOND, sent + 1, limit.max_orders_second
+    if limit.max_orders_minute > 0:
+        sent = of_last(s, row, t.messages, ts, MINUTE)
+        if sent >= limit.max_orders_minute:
+            return ORDERS_A_MINUTE, sent + 1, limit.max_orders_minute
+    if limit.max_messages_fill > 0 and t.messages >= RATIO_FROM:
+        if t.messages + 1 > limit.max_messages_fill * max(1, t.fills):
+            return MESSAGES_A_FILL, (t.messages + 1) // max(1, t.fills), limit.max_messages_fill
+    return _refuse_alike(s, e, limit, ts)
+
+
+@jit_call
+def _refuse_alike(s, e, limit, ts):
+    p = position(s, e.strategy, e.instrument)
+    if p.sent_ts == 0 or p.sent_side != e.side:
+        return NONE, 0, 0
+    same = p.sent_qty == e.qty and p.sent_px == e.px
+    if limit.duplicate_within > 0 and same and ts - p.sent_ts < limit.duplicate_within:
+        return DUPLICATE_ORDER, ts - p.sent_ts, limit.duplicate_within
+    if limit.repeat_count > 0 and ts - p.repeat_ts < limit.repeat_within and p.repeats >= limit.repeat_count:
+        return REPEATED, p.repeats + 1, limit.repeat_count
+    return NONE, 0, 0
+
+
+@jit_call
+def _refuse_exposure(s, e, worth, row):
+    limit, t = limits(s, row), tally(s, row)
+    if limit.max_gross == 0 and limit.max_net == 0 and limit.max_underlying == 0:
+        return NONE, 0, 0
+    gross, net, under = exposure_of(s, row, e.instrument)
+    if limit.max_gross > 0 and gross + t.notional + worth > limit.max_gross:
+        return GROSS, gross + t.notional + worth, limit.max_gross
+    if limit.max_net > 0 and abs(net + e.side * worth) > limit.max_net and e.side * net >= 0:
+        return NET, abs(net + e.side * worth), limit.max_net
+    if limit.max_underlying > 0 and under + worth > limit.max_underlying:
+        return UNDERLYING, under + worth, limit.max_underlying
+    return NONE, 0, 0
+
+
+@jit_call
+def exposure_of(s, row, instrument):
+    """(gross, net, worth of all that has the same underlying) of the account's positions or of a strategy's, first
+    currency, at the marks."""
+    gross, net, under = 0, 0, 0
+    root = _root(s, instrument)
+    for k in range(rules(s).instruments):
+        m = market(s, k)
+        if m.positions == 0:
+            continue
+        qty = m.net_qty if row == 0 else position(s, row, k).qty
+        value = in_base(s, instrument_row(s, k).currency, amount(s, k, qty, m.mark))
+        gross += abs(value)
+        net += value
+        if _root(s, k) == root:
+            under += abs(value)
+    return gross, net, under
+
+
+@jit
+def _root(s, instrument):
+    row = instrument_row(s, instrument)
+    return row.underlying if row.underlying >= 0 else row.security
+
+
+@jit_call
+def result_of(s, strategy):
+    """What a strategy made so far, first currency: realised and open, dividends, less fees."""
+    total = 0
+    for k in range(rules(s).instruments):
+        p = position(s, strategy, k)
+        made = p.realized + p.dividends - p.fees
+        if p.qty != 0:
+            made += amount(s, k, p.qty, market(s, k).mark) - p.cost
+        total += in_base(s, instrument_row(s, k).currency, made)
+    return total

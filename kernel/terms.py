@@ -1,0 +1,58 @@
+"""What a run's configuration says of its instruments, charges and limits, as the kernel takes it: one reading for the
+step, for replay and for what folds a tape."""
+
+from collections.abc import Mapping, Sequence
+from math import gcd
+from typing import Any
+
+from kernel.codes import InstrumentClass
+from kernel.state import Terms
+from kernel.units import SCALE, SHARE
+
+ASSETS = {"FUTURE": InstrumentClass.FUTURE, "OPTION": InstrumentClass.OPTION, "INDEX": InstrumentClass.INDEX}
+RIGHTS = {"CALL": 1, "PUT": -1}
+
+
+def terms_of(config: Mapping[str, Any]) -> list[Terms]:
+    """The instruments of a configuration. What rows do not say is as with shares in 1/10,000 of one currency."""
+    rows = config["instruments"]
+    currencies = {name: place for place, name in enumerate(config.get("currencies", ()))}
+    symbols = {row["symbol"]: int(row["number"]) for row in rows}
+    securities: dict[str, int] = {}
+    for row in rows:
+        if row.get("isin"):
+            securities.setdefault(row["isin"], int(row["number"]))
+    return [_terms(row, currencies, symbols, securities) for row in rows]
+
+
+def _terms(
+    row: Mapping[str, Any], currencies: Mapping[str, int], symbols: Mapping[str, int], securities: Mapping[str, int]
+) -> Terms:
+    px_scale, qty_scale = 10 ** int(row.get("price_decimals", 4)), 10 ** int(row.get("qty_decimals", 0))
+    num, den = int(row.get("multiplier", 1)) * SCALE, px_scale * qty_scale
+    common = gcd(num, den)
+    return Terms(
+        int(row["number"]),
+        int(row["tick"]),
+        int(row["lot"]),
+        freeze=int(row.get("freeze", 0)),
+        calendar=int(row.get("calendar", 0)),
+        asset=int(ASSETS.get(row.get("kind", ""), InstrumentClass.EQUITY)),
+        currency=currencies.get(row.get("currency", ""), 0),
+        num=num // common,
+        den=den // common,
+        px_scale=px_scale,
+        margin=int(row.get("margin", SHARE)),
+        segment=int(row.get("charged", 0)),
+        security=securities.get(row.get("isin", ""), -1),
+        underlying=symbols.get(row.get("underlying", ""), -1),
+        strike=int(row.get("strike", 0)),
+        right=RIGHTS.get(row.get("right", ""), 0),
+        physical=int(row.get("settlement", "") == "PHYSICAL"),
+        settles=int(row.get("settles", 0)),
+    )
+
+
+def charges_of(config: Mapping[str, Any]) -> Sequence[tuple[int, ...]]:
+    """The charge rules of a configuration, rows of CHARGE."""
+    return [tuple(row) for row in config.get("charges", {}).get("rows", ())]
