@@ -25,12 +25,14 @@ def fee_of(s, value):
     """What the venue takes for a fill of that value by the run's fee rule, money: the share of it rounded half up to a
     multiple of `fee_round`, once, plus the flat part, within the bounds; the sum is kept on that multiple too."""
     r = rules(s)
+    if r.fee_rate == 0 and r.fee_flat == 0:
+        return 0
     fee = mul_div(value, r.fee_rate, SHARE * r.fee_round, HALF_UP) * r.fee_round + r.fee_flat
     if fee < r.fee_min:
         fee = r.fee_min
     if r.fee_max > 0 and fee > r.fee_max:
         fee = r.fee_max
-    return mul_div(fee, 1, r.fee_round, HALF_UP) * r.fee_round
+    return fee if r.fee_round == 1 else mul_div(fee, 1, r.fee_round, HALF_UP) * r.fee_round
 
 
 @jit_call

@@ -45,7 +45,7 @@ def _scaled_fits(num, den, qty, px):
 def highest_px(s, instrument, qty):
     """A price up to which `qty` is worth an amount that fits."""
     row = instrument_row(s, instrument)
-    if not fits_product(qty, row.num):
+    if row.num > 1 and not fits_product(qty, row.num):
         return 0
     size = max(1, abs(qty * row.num))
     most = (MONEY_MAX - 1) // size
@@ -54,12 +54,14 @@ def highest_px(s, instrument, qty):
     return most
 
 
-@jit_call
+@jit
 def in_base(s, currency, money):
     """Money of a currency in the account's first one, by the last rate that was told."""
-    rate = purse(s, currency).rate
-    if rate == SHARE:
-        return money
+    return money if currency == 0 else _converted(money, purse(s, currency).rate)
+
+
+@jit_call
+def _converted(money, rate):
     return mul_div(money, rate, SHARE, HALF_EVEN)
 
 

@@ -72,7 +72,7 @@ def list_charges(s, segment, product, side, ts, value, exercised, filled, charge
     return total
 
 
-@jit_call
+@jit
 def charges_for(s, instrument, product, side, ts, value, filled, charged):
     """What filling an order for `value` more costs, money; 0 where no rules are."""
     segment = instrument_row(s, instrument).segment

@@ -223,6 +223,7 @@ def _fold_limit(s, e):
             position(s, e.strategy, e.instrument).barred = 1 - e.setting
         return
     limit_word(s, e.strategy, e.code).instrument = e.setting
+    account(s).limited = 1
     if account(s).guarded == 0:
         account(s).guarded = 1
         for strategy in range(rules(s).strategies + 1):

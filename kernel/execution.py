@@ -67,6 +67,8 @@ def draw(seed, order_id, n, most):
 def slipped(s, bar, o, qty, px):
     """`px` moved against the order by the run's slippage."""
     r = rules(s)
+    if r.slips == 0:
+        return px
     spread = bar.high - bar.low
     away = mul_div(spread, r.slip_range, SHARE, UP)
     if r.slip_impact > 0 and bar.volume > 0:
@@ -79,6 +81,8 @@ def slipped(s, bar, o, qty, px):
 def slipped_by(s, o, px, more):
     """`px` moved against the order by what does not hang on a bar, and by `more`."""
     r, tick = rules(s), max(1, instrument_row(s, o.instrument).tick)
+    if r.slips == 0:
+        return px
     away = more + r.slip_ticks * tick + mul_div(px, r.slip_share, SHARE, UP)
     if r.slip_random > 0:
         away += draw(r.seed, o.order_id, o.cum_qty, r.slip_random) * tick
@@ -148,9 +152,12 @@ def fill_qty(s, cause, o, qty, px):
     if e.leaves_qty > 0 or o.more_qty > 0:
         pending = o.status == ST_PENDING_CANCEL or o.status == ST_PENDING_REPLACE
         e.status = o.status if pending else ST_PARTIALLY_FILLED
-    order_id, lines = o.order_id, fill_charges(s, e)
-    emit(s, e)
-    send_charge(s, e, strategy, instrument, order_id, lines)
+    if instrument_row(s, instrument).segment == 0:
+        emit(s, e)
+    else:
+        order_id, lines = o.order_id, fill_charges(s, e)
+        emit(s, e)
+        send_charge(s, e, strategy, instrument, order_id, lines)
     settle_links(s, strategy, instrument, e)
 
 

@@ -49,12 +49,20 @@ def of_last(s, ring, total, ts, span):
     return low
 
 
-@jit_call
+@jit
 def refuse_limits(s, e, opening, worth):
     """Why the limits of the account or of its strategy do not let an order through: (reason, actual, allowed). `worth`
     is what it is worth, first currency."""
+    m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
+    if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0:
+        return NONE, 0, 0
+    return _refuse_limits(s, e, opening, worth)
+
+
+@jit_call
+def _refuse_limits(s, e, opening, worth):
     reason, actual, allowed = _refuse_place(s, e, opening)
-    for turn in range(2):
+    for turn in range(2 if account(s).limited != 0 else 0):
         row = 0 if turn == 0 else e.strategy
         if reason == NONE and (turn == 0 or row > 0):
             reason, actual, allowed = _refuse_price(s, e, opening, row)
@@ -73,7 +81,11 @@ def _refuse_place(s, e, opening):
         return NOT_ALLOWED, e.instrument, 0
     if opening > 0 and m.squared_off != 0 and e.product == INTRADAY:
         return SQUARED_OFF, e.instrument, 0
-    if m.closed != 0 and (limits(s, 0).session_hours != 0 or limits(s, e.strategy).session_hours != 0):
+    if (
+        m.closed != 0
+        and account(s).limited != 0
+        and (limits(s, 0).session_hours != 0 or limits(s, e.strategy).session_hours != 0)
+    ):
         return SESSION_CLOSED, m.ts_mark, 0
     return NONE, 0, 0
 

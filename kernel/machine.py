@@ -56,8 +56,16 @@ _room = jit(room_for_a_call)
 
 
 @jit
+def has_room(s):
+    """Whether `out` can hold the most events that the next input or strategy call can add. Nearly always it can hold
+    the most there could ever be, and nothing has to be reckoned."""
+    left = s.out_count - s.produced
+    return left >= s.room or left >= room_needed(s)
+
+
+@jit_call
 def room_needed(s):
-    """Most events the next input or strategy call can add, with the orders open now."""
+    """That most, with the orders open now."""
     r = rules(s)
     bars = r.instruments if r.bar_kind != 0 else 0
     return _room(account(s).open_orders, account(s).linked, r.strategies, bars)
@@ -74,7 +82,7 @@ def run(s, start, count):
     a = account(s)
     s.produced = 0
     consumed = 0
-    while consumed < count and s.out_count - s.produced >= room_needed(s):
+    while consumed < count and has_room(s):
         e = input_event(s, start + consumed)
         if e.kind == BAR:
             if a.cursor < 0:
@@ -157,7 +165,7 @@ def decide_slice(s):
     told, calls = a.pending_fills, rules(s).strategies * a.touched
     closing = (rules(s).strategies + 1) * a.touched if a.kill_level >= FLATTEN and s.recorded == 0 else 0
     for k in range(a.cursor, told + calls + closing):
-        if s.out_count - s.produced < room_needed(s):
+        if not has_room(s):
             a.cursor = k
             return False
         if k < told:
@@ -212,7 +220,7 @@ def _tell_tick(s, e):
     told, strategies = a.pending_fills, rules(s).strategies
     closing = strategies + 1 if a.kill_level >= FLATTEN and s.recorded == 0 else 0
     for k in range(a.cursor, told + strategies + closing):
-        if s.out_count - s.produced < room_needed(s):
+        if not has_room(s):
             a.cursor = k
             return False
         if k < told:
@@ -375,7 +383,7 @@ def sweep(s, e):
     positions = r.instruments * books
     calls = positions if e.kind != TIMER or e.code != DAY_END else positions + r.segments + r.currencies
     for k in range(a.cursor, calls):
-        if s.out_count - s.produced < room_needed(s):
+        if not has_room(s):
             a.cursor = k
             return False
         if e.kind == TRIPPED:

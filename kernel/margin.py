@@ -84,9 +84,17 @@ def _hold_of(s, instrument, row, m):
     return hold
 
 
-@jit_call
+@jit
 def block(s, instrument, product, side, qty, px, up):
     """What opening `qty` at `px` takes from free cash, charges apart, money; `up` 1 rounds up, 0 down."""
+    row = instrument_row(s, instrument)
+    if row.asset == EQUITY and row.margin == SHARE:
+        return amount(s, instrument, qty, px)
+    return _block(s, instrument, product, side, qty, px, up)
+
+
+@jit_call
+def _block(s, instrument, product, side, qty, px, up):
     row = instrument_row(s, instrument)
     if not on_margin(row, product) or (row.asset == OPTION and side > 0):
         return amount(s, instrument, qty, px)

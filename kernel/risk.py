@@ -151,7 +151,8 @@ def state_of_trading(s):
 @jit_call
 def check(s, e):
     """(reason, price it is valued at, actual, allowed) for the order in SIGNAL `e` of strategy `e.strategy`; the last
-    two are the number that was refused and what was allowed.
+    two are the number that was refused and what was allowed. Of an order that passes, `actual` 1 says that it may only
+    close.
 
     What closes a position needs no cash; what opens one, long or short, sets its full value and fee aside. Working
     orders of the same side count with it, whichever fills first: see `kernel/reserve.py`.
@@ -183,27 +184,22 @@ def check(s, e):
     reason, actual, allowed = refuse_limits(s, e, opening, worth)
     if reason != NONE:
         return reason, 0, actual, allowed
-    value, need = _value_with(s, e, px)
+    value, need, alone = _value_with(s, e, px)
     if value < 0:
         return OVERFLOW, 0, e.qty, QTY_MAX - 1
     if opening == 0:
-        return NONE, px, 0, 0
+        return NONE, px, _must_not_open(s, e, alone), 0
     reason, actual, allowed = _refuse_opening(s, e.strategy, e.instrument, e.side, working + e.qty, need)
     return reason, px, actual, allowed
 
 
-@jit_call
-def must_not_open(s, e, px):
-    """Whether an order that was let through because it closes a position may do no more than that: another one may
-    close it first, and this one would then open what risk never looked at."""
-    p = position(s, e.strategy, e.instrument)
-    working = p.working_buy if e.side == BUY else p.working_sell
-    if working + e.qty > closable(e.side, p.qty):
-        return False
-    if state_of_trading(s) != 0 or (e.side == SELL and not _may_short(s, e.strategy)):
-        return True
-    worth = cash_for(s, e.instrument, e.product, e.side, e.qty, px, 0, 0)
-    return worth > free_cash(s, instrument_row(s, e.instrument).currency)
+@jit
+def _must_not_open(s, e, need):
+    """1 when an order that was let through because it closes a position may do no more than that: another one may close
+    it first, and this one would then open what risk never looked at, for which `need` is to be set aside."""
+    short = e.side == SELL and not _may_short(s, e.strategy)
+    free = free_cash(s, instrument_row(s, e.instrument).currency)
+    return 1 if short or state_of_trading(s) != 0 or need > free else 0
 
 
 @jit_call
@@ -334,13 +330,14 @@ def check_change(s, o, qty, px, trigger_px):
 
 @jit_call
 def _value_with(s, e, px):
-    """(value of the side's working orders and this one, what more must be set aside); -1 where it does not fit."""
+    """(value of the side's working orders and this one, what more must be set aside, value of this one alone); -1 where
+    it does not fit."""
     strategy, instrument, side, qty = e.strategy, e.instrument, e.side, e.qty
     p = position(s, strategy, instrument)
     value, reserved = (p.value_buy, p.reserved_buy) if side == BUY else (p.value_sell, p.reserved_sell)
     working = p.working_buy if side == BUY else p.working_sell
     more = cash_for(s, instrument, e.product, side, qty, px, 0, 0)
     if more >= MONEY_MAX - value:
-        return -1, 0
+        return -1, 0, 0
     value += more
-    return value, to_set_aside(s, strategy, instrument, e.product, side, working + qty, value, px) - reserved
+    return value, to_set_aside(s, strategy, instrument, e.product, side, working + qty, value, px) - reserved, more

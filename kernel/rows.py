@@ -54,6 +54,7 @@ ACCOUNT = packed_record(
     ("rejects", "i8"),  # orders a venue refused, and reports refused by us
     ("errors", "i8"),
     ("guarded", "i8"),  # 1: some limit is looked at after every slice
+    ("limited", "i8"),  # 1: there is a limit beyond those of one order
     ("untold", "i8"),  # fills that on_fill was not told one by one, since there were too many in a slice
     ("trades", "i8"),  # trade ids seen so far
     ("free_lot", "i8"),  # head of the free list of lots, -1 when full
@@ -345,6 +346,7 @@ RULES = packed_record(  # fixed for the run
     ("segments", "i8"),
     ("fifo", "i8"),  # 1: first in, first out; 0: average cost
     ("unsettled_block", "i8"),  # share of unsettled proceeds that cannot be spent, 1e-9
+    ("slips", "i8"),  # 1: something of what follows is set
     ("slip_ticks", "i8"),  # see `kernel/execution.py`
     ("slip_share", "i8"),
     ("slip_range", "i8"),

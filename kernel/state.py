@@ -114,6 +114,7 @@ LAYOUT = hashlib.sha256(repr([(name, dtype.descr) for name, dtype in PERSISTENT]
 TABLES = packed_record(
     *((field, "i8") for name, _ in STATE for field in (name, f"{name}_count")),
     ("produced", "i8"),  # events in `out` after the last call
+    ("room", "i8"),  # most events an input or a call could ever lead to
     ("recorded", "i8"),  # 1: `inputs` are a tape's own rows, outputs included: fold them, only memory is made anew
     ("next", "i8"),  # recorded: place of the next row, and one past the last
     ("limit", "i8"),
@@ -169,6 +170,7 @@ TRADE_IDS = 4096  # of fills from outside, remembered so that none is booked twi
 NO_LIMITS = {"allow_short": 1, "max_slices": SLICES, "market_buffer_bps": 0} | dict.fromkeys(
     ("max_order_qty", "max_order_notional", "max_position_qty"), MONEY_MAX - 1
 )
+OF_ONE_ORDER = LIMITS.names[: LIMITS.names.index("max_slices") + 1]
 LATER_LIMITS = {"max_slices": SLICES}  # what tapes that were begun before there was such a limit go by
 
 
@@ -295,6 +297,7 @@ def _fill_tables(state: State, rules: Rules, limits: dict[str, Any], listed: lis
         if hasattr(rules, name):
             rule[name] = int(getattr(rules, name))
     rule.strategies, rule.instruments = strategies, rows
+    rule.slips = int(any(rule[name] for name in RULES.names if name.startswith("slip_")))
     _fill_limits(state, limits, strategies)
     state.instruments["num"] = state.instruments["den"] = 1
     state.instruments["px_scale"] = SCALE
@@ -314,6 +317,7 @@ def _fill_limits(state: State, limits: dict[str, Any], strategies: int) -> None:
             row[name] = given.get(name, LATER_LIMITS.get(name, 0) if number == 0 else NO_LIMITS.get(name, 0))
         watched = any(row[name] for name in ("max_day_loss", "max_drawdown", "max_rejects_minute", "max_errors_minute"))
         state.account[0].guarded |= int(watched)
+        state.account[0].limited |= int(any(row[name] for name in LIMITS.names[len(OF_ONE_ORDER) :]))
     state.tallies[0].result = state.tallies[0].day_result = state.tallies[0].peak = state.account[0].peak
 
 
@@ -340,6 +344,7 @@ def tables_of(state: State) -> np.ndarray:
     for name, table in zip(State._fields, state, strict=True):
         assert table.flags.c_contiguous
         tables[name], tables[f"{name}_count"] = table.ctypes.data, table.size
+    tables["room"] = state.out.size // 2  # `new_state` made it twice that
     return tables
 
 

@@ -7,7 +7,7 @@ from kernel.jit import jit, jit_call
 from kernel.orders import first_after
 from kernel.protection import protected_px
 from kernel.reserve import closable
-from kernel.risk import check, check_change, check_held, must_not_open, slice_qty
+from kernel.risk import check, check_change, check_held, slice_qty
 from kernel.tables import account, market, order, position
 
 SUBMITTED, DENIED = code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
@@ -38,7 +38,7 @@ def submit(s, signal):
     left, only_closes = signal.qty, 0
     if signal.flags & REDUCE_ONLY:
         left = min(left, closable(signal.side, position(s, signal.strategy, signal.instrument).qty))
-    elif must_not_open(s, signal, reserve_px):
+    elif actual != 0:
         only_closes = REDUCE_ONLY
     most, first = slice_qty(s, signal.instrument), 0
     sliced = most > 0 and left > most

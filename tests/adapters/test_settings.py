@@ -75,7 +75,8 @@ def test_agrees_with_the_kernel():
         units.MONEY_MAX,
     )
     settings = Settings()
-    assert tuple(settings.limits.as_units()) == LIMITS.names
+    assert (*LIMITS.names, "strategies") == tuple(type(settings.limits).model_fields)
+    assert set(settings.limits.as_units()) <= set(LIMITS.names)
     assert all(type(value) is int for value in settings.limits.as_units().values())
     assert settings.capacity.as_capacity() == Capacity()
     rules = Rules(cash=settings.account.cash_units, **settings.fees.as_units())

@@ -22,8 +22,8 @@ TAPE = {
     "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "4ed695941a25ae8bfd7921f58eb4ad154cc2ba9f61e89a66846697a2d2c8b0c4",
-    "heavy": "6012d158e8e8d9ea66fa2c81641d0728cd4cdfe0b871e4c9fceaeb237b67110c",
+    "light": "63456d653ad75d65cc1a450c09cda7ee19ba4cb427d8fb39af124fd22515d612",
+    "heavy": "91c4fa3ef1b954c7f7a7d2104ad7f9a7e4d9e3e75feeeff3fb39e02174cb3201",
 }
 
 
