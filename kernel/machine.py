@@ -109,18 +109,25 @@ def take_bar(s, e):
     a = account(s)
     if s.recorded == 0:
         e.seq = a.seq + 1
-    if a.touched == 0 and rules(s).equity_interval > 0 and e.ts_init >= a.equity_due and s.recorded == 0:
-        _take_first_bar(s, e)
+    if a.touched == 0 and equity_is_due(s, e):
+        _take_first(s, e, e.ts_open)
     else:
         evolve(s, e)
     if rules(s).simulate != 0 and s.recorded == 0:
         match(s, e)
 
 
+@jit
+def equity_is_due(s, e):
+    """Whether an input is the first past the end of an equity interval."""
+    return e.ts_init >= account(s).equity_due and rules(s).equity_interval > 0 and s.recorded == 0
+
+
 @jit_call
-def _take_first_bar(s, e):
-    """As `take_bar`, with the EQUITY event of the interval that is over: values and `ts_event` from before this bar."""
-    before = account(s).ts if account(s).seq > 0 else e.ts_open
+def _take_first(s, e, ts):
+    """Fold an input in, with the EQUITY event of the interval that is over: values and `ts_event` from before it. `ts`
+    is that of a run without a past."""
+    before = account(s).ts if account(s).seq > 0 else ts
     due = draft_equity(s, e.seq, before, e.ts_init)
     evolve(s, e)
     due.seq = e.seq + 1
@@ -293,7 +300,11 @@ def take_other(s, e):
     if reported:
         _take_report(s, e)
         return True
-    evolve(s, e)
+    market_only = SPLIT <= e.kind <= FX_RATE or e.kind == TIMER  # what moves the account between two bars
+    if market_only and account(s).bars > 0 and equity_is_due(s, e):
+        _take_first(s, e, e.ts_init)
+    else:
+        evolve(s, e)
     if e.kind == EXPIRY:
         _end_contract(s, e)
     elif e.kind == SPLIT and rules(s).simulate != 0:

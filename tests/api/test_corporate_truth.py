@@ -6,9 +6,7 @@ makes each of them whole: no price is rounded, and money on it is money times M.
 
     raw equity + (F q - shares held) * price - cash in lieu = adjusted equity / M            (fractions, to the unit)
 
-at every slice, for longs, shorts and any number of strategies together; a strategy's fractions are its own. After a split
-and before the first bar of the new shares the mark is the old close over the ratio, rounded down to a unit: there, and
-only there, the raw side lacks less than a unit a share.
+at every slice, for longs, shorts and any number of strategies together; a strategy's fractions are its own.
 
 `DATA` is outside the repository. Without it the same tests run on the sample that is part of it (public domain, see
 adapters/market/sample/SOURCES.md): its own three splits, and one instrument made of IBM's bars that has the rarer ratios.
@@ -377,11 +375,10 @@ def towards_zero(value: Fraction) -> int:
     return math.trunc(value)
 
 
-def reckon(many: list[Series], quantities: list[int], *, dividends: bool) -> Iterator[tuple[int, Fraction | int, bool]]:
-    """For each point of equity: (cash since the start, what the raw equity lacks to the adjusted one, no mark is rounded).
+def reckon(many: list[Series], quantities: list[int], *, dividends: bool) -> Iterator[tuple[int, Fraction | int]]:
+    """For each point of equity: (cash since the start, what the raw equity lacks to the adjusted one).
 
-    A point comes with the first bar of each day, from before it and after the actions of its open, and at the end. The
-    last value is False where a mark has just been rounded down for a split.
+    A point comes with the first input of each day, an action or a bar, from before it; and at the end.
     """
     place = {series.symbol: 0 for series in many}
     held = {(series.symbol, n): Held() for series in many for n in range(len(quantities))}
@@ -395,15 +392,15 @@ def reckon(many: list[Series], quantities: list[int], *, dividends: bool) -> Ite
         for day in series.days:
             days.setdefault(day, []).append(series.symbol)
 
-    def point() -> tuple[int, Fraction | int, bool]:
-        lack, sharp = missed - in_lieu, True
+    def point() -> tuple[int, Fraction | int]:
+        lack: Fraction | int = missed - in_lieu
         for (symbol, _), own in held.items():
             if own.exact:
                 lack += own.exact * true_mark[symbol] - own.qty * mark[symbol]
-                sharp &= mark[symbol] == true_mark[symbol]
-        return cash, lack, sharp
+        return cash, lack
 
     for day in sorted(days):
+        yield point()
         for symbol in days[day]:
             series, k = by_symbol[symbol], place[symbol]
             ratio = series.splits.get(k)
@@ -423,7 +420,6 @@ def reckon(many: list[Series], quantities: list[int], *, dividends: bool) -> Ite
                     own = held[symbol, n]
                     cash += own.qty * series.dividends[k]
                     missed += (own.exact - own.qty) * series.dividends[k]
-        yield point()
         for symbol in days[day]:
             series, k = by_symbol[symbol], place[symbol]
             if k == 1:  # orders of the first bar meet the open of the second
@@ -440,8 +436,7 @@ def reckon(many: list[Series], quantities: list[int], *, dividends: bool) -> Ite
 def compare(homes: Homes, many: list[Series], quantities: list[int], *, dividends: bool) -> dict[str, float]:
     """Hold `quantities` of each of `many`, one strategy each, on raw and on adjusted prices: the identity at every point.
 
-    Returns how many points there were and the most that the raw equity lacked, in units: where no mark is rounded
-    (`largest`: fractions less cash in lieu) and where one is (`blurred`).
+    Returns how many points there were and the most that the raw equity lacked, in units: fractions less cash in lieu.
     """
     specs = [homes.spec("Keeper", quantity=quantity) for quantity in quantities]
     symbols = [series.symbol for series in many]
@@ -451,16 +446,15 @@ def compare(homes: Homes, many: list[Series], quantities: list[int], *, dividend
     ours, theirs = raw.of(Kind.EQUITY), adjusted.of(Kind.EQUITY)
     points = list(reckon(many, quantities, dividends=dividends))
     assert len(ours) == len(theirs) == len(points)
-    assert (ours["ts_init"] == theirs["ts_init"]).all()
-    largest = blurred = 0.0
+    assert (ours["ts_event"] == theirs["ts_event"]).all()
+    largest = 0.0
     columns = (ours["cash"].tolist(), ours["equity"].tolist(), theirs["equity"].tolist())
-    for cash_there, equity, other, (cash, lack, sharp) in zip(*columns, points, strict=True):
+    for cash_there, equity, other, (cash, lack) in zip(*columns, points, strict=True):
         assert cash_there == opening + cash
         assert (equity + lack) * homes.scale == other
-        largest = max(largest, abs(float(lack)) if sharp else 0.0)
-        blurred = max(blurred, 0.0 if sharp else abs(float(lack)))
+        largest = max(largest, abs(float(lack)))
     assert raw.summary["final_equity"] == decimal_text(int(ours["equity"][-1]))
-    return {"points": len(points), "largest": largest, "blurred": blurred}
+    return {"points": len(points), "largest": largest}
 
 
 # The tests ------------------------------------------------------------------------------------------------------------
@@ -473,7 +467,6 @@ def test_whole_shares_are_worth_the_same_to_the_unit(homes, side, dividends):
         many, quantity = [s for s in homes.many if whole_quantity(s) == least], round_up(100, least)
         found = compare(homes, many, [side * quantity], dividends=dividends)
         assert found["largest"] == 0
-        assert found["blurred"] < quantity * sum(max(series.factors()) for series in many)
 
 
 @pytest.mark.parametrize("dividends", [False, True], ids=["splits", "dividends"])
@@ -567,7 +560,7 @@ def test_orders_that_wait_through_splits(homes):
         off = []  # (seq, what the account has more on raw prices, units)
         closes = raw.of(Kind.EQUITY)["ts_init"].tolist()
         for mine, other in zip(ours, theirs, strict=True):
-            k = closes.index(int(mine["ts_init"]))
+            k = int(np.searchsorted(closes, mine["ts_init"], "right")) - 1
             assert int(mine["qty"]) == int(other["qty"]) * factors[k]
             exact = Fraction(int(other["px"]), homes.scale) / factors[k]
             bound = Fraction(0)
@@ -580,9 +573,8 @@ def test_orders_that_wait_through_splits(homes):
             if mine["strategy"] == 1:
                 waited.append(len(passed))
         for number, (mine, other) in enumerate(zip(raw.of(Kind.EQUITY), adjusted.of(Kind.EQUITY), strict=True)):
-            if number not in series.splits:
-                more = sum(value for seq, value in off if seq < mine["seq"])
-                assert int(mine["equity"]) - more == Fraction(int(other["equity"]), homes.scale)
+            more = sum(value for seq, value in off if seq < mine["seq"])
+            assert int(mine["equity"]) - more == Fraction(int(other["equity"]), homes.scale), number
     assert sum(n >= 1 for n in waited) >= 5 and sum(n >= 2 for n in waited) >= 1
 
 
@@ -637,13 +629,13 @@ def reinvested(series: Series, quantity: int) -> tuple[list[int], float, float]:
     held = more = cash = mark = 0
     values, timing, idle = [], 0.0, 0.0
     for k, row in enumerate(series.prices):
+        values.append(held * mark + cash)
         if k in series.splits:
             split = held * series.splits[k]
             held = towards_zero(split)
             cash += half_even((split - held) * mark / series.splits[k])
             mark = towards_zero(mark / series.splits[k])
         cash += held * series.dividends.get(k, 0)
-        values.append(held * mark + cash)
         if k == 1:
             held = quantity
         if more:
