@@ -219,7 +219,7 @@ def fold_settled(s, e):
     if e.reason == DELIVERED:
         count_turnover(s, e.instrument, DELIVERY, e.side, e.ts_event, worth, 0)
     elif e.reason == EXERCISED and p.qty > 0:
-        count_turnover(s, e.instrument, DELIVERY, e.side, e.ts_event, 0, worth)
+        count_turnover(s, e.instrument, DELIVERY, -e.side, e.ts_event, 0, worth)
     if p.qty == 0:
         p.product = e.product
     apply_fill(s, e.strategy, e.instrument, e.side, e.qty, e.px, 0)

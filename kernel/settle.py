@@ -8,7 +8,7 @@ at that price, so that the strike is paid in all. Written options are assigned a
 
 from kernel.amounts import amount
 from kernel.charges import list_charges, list_note, listed
-from kernel.codes import InstrumentClass, Kind, Product, Reason, code
+from kernel.codes import InstrumentClass, Kind, Product, Reason, Side, code
 from kernel.events import KERNEL, draft, emit
 from kernel.jit import jit_call
 from kernel.tables import instrument_row, market, position, purse, rules, segment_row
@@ -18,7 +18,7 @@ SETTLED, BALANCE, CHARGED = code(Kind.SETTLED), code(Kind.BALANCE), code(Kind.CH
 FUTURE, OPTION = code(InstrumentClass.FUTURE), code(InstrumentClass.OPTION)
 VARIATION, EXERCISED, DELIVERED = code(Reason.VARIATION), code(Reason.EXERCISED), code(Reason.DELIVERED)
 INSTRUMENT_EXPIRED = code(Reason.INSTRUMENT_EXPIRED)
-DELIVERY = code(Product.DELIVERY)
+DELIVERY, BUY = code(Product.DELIVERY), code(Side.BUY)
 
 
 @jit_call
@@ -110,7 +110,7 @@ def settle_contract(s, expiry, strategy):
     _settled(s, expiry, strategy, instrument, side, qty, expiry.settle_px, reason)
     if exercised and held > 0 and row.segment != 0:
         worth = amount(s, instrument, qty, expiry.settle_px)
-        list_charges(s, row.segment, DELIVERY, side, expiry.ts_event, 0, worth, 0, 0, 0)
+        list_charges(s, row.segment, DELIVERY, BUY, expiry.ts_event, 0, worth, 0, 0, 0)  # it is the buyer who pays
         send_charge(s, expiry, strategy, instrument, 0, listed(s))
     if row.physical != 0 and row.underlying >= 0 and expiry.underlying_px > 0 and (exercised or row.asset == FUTURE):
         _deliver(s, expiry, strategy, row, -side * (row.right if row.asset == OPTION else 1), qty)
