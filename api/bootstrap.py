@@ -17,7 +17,7 @@ from adapters.tape.digest import TapeDigest
 from api.days import day_bounds
 from api.run_charges import charged, with_margins
 from api.run_instruments import find_symbol, instrument_rows, masters_of
-from api.run_sessions import calendar_numbers, session_config, timers_of
+from api.run_sessions import calendar_numbers, expiry_config, session_config, timers_of
 from api.run_universe import members_of, spans_of_run, universe_config, with_bars
 from kernel.codehash import kernel_hash
 from kernel.codes import Product
@@ -122,6 +122,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "seed": seed,
         "selection": selection,
         **({"charges": charges} if charges else {}),
+        **expiry_config(home, settings, rows, calendars, reach[1], timezone),
         **session_config(home, settings, calendars, *reach, request.square_off),
     }
 

@@ -1,15 +1,17 @@
 """The calendars of a run: their numbers, a digest of the days it takes from them, and the timers they bring."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from adapters.files import canonical_json
 from adapters.reference import sessions
-from adapters.reference.due import DueTimers, parse_square_off, table_of
+from adapters.reference.due import DueTimers, Expiry, parse_square_off, table_of
 from adapters.reference.sessions_calendar import Calendar
 from adapters.settings import Settings
+from api.days import day_bounds
 from kernel.errors import ConfigError, NotReplayable
 
 Config = dict[str, Any]
@@ -45,10 +47,32 @@ def session_config(
     }
 
 
+def expiry_config(
+    home: Path, settings: Settings, rows: Sequence[Mapping[str, Any]], numbers: Mapping[str, int], last_ts: int, tz: str
+) -> Config:
+    """What a configuration says of contracts that end by `last_ts`: [instrument, close, when it is told], ns UTC. The
+    close is that of the contract's calendar on its last day, or where it has none, the end of that day."""
+    names = {number: name for name, number in numbers.items()}
+    found = []
+    for row in rows:
+        if not row.get("expiry"):
+            continue
+        close = day_bounds(row["expiry"], tz)[1]
+        if row.get("calendar"):
+            session = _load(home, names[row["calendar"]]).session_of(date.fromisoformat(row["expiry"]))
+            close = session.close if session else close
+        if close <= last_ts:
+            found.append([row["number"], close, close + settings.session.close_grace_ns])
+    return {"expiries": found} if found else {}
+
+
 def timers_of(home: Path, config: Config) -> DueTimers | None:
     """The timers a configuration describes. Raises NotReplayable when a calendar says otherwise than it did then."""
-    if not config.get("calendars"):
+    if not config.get("calendars") and not config.get("expiries"):
         return None
+    expiries = [Expiry(*row) for row in config.get("expiries", ())]
+    if not config.get("calendars"):
+        return DueTimers([], 0, None, expiries)
     loaded = []
     for row in config["calendars"]:
         calendar = _load(home, row["name"])
@@ -56,7 +80,7 @@ def timers_of(home: Path, config: Config) -> DueTimers | None:
             raise NotReplayable(f"calendar {row['name']} is not what the run used on its days: {AGAIN}")
         loaded.append((row["number"], calendar))
     session = config["session"]
-    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]))
+    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]), expiries)
 
 
 def _load(home: Path, name: str) -> Calendar:

@@ -74,6 +74,7 @@ class Flag(IntEnum):
     OCO = 16  # one cancels the others of the same parent
     SLICE = 32  # a part of what its parent asked for: more than one order may carry at once
     REPLACE = 64  # a signal that changes a working order
+    LEFT = 128  # a bar of an instrument that is no longer in the universe: what opens is not sent
 
 
 class Side(IntEnum):

@@ -45,7 +45,7 @@ SIGNAL, FAULT, QUOTE = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT), code(Kind.Q
 TRAILING_STOP = code(OrderType.TRAILING_STOP)
 HELD, OCO, REDUCE_ONLY, F_REPLACE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.REPLACE)
 MAY_ASK = HELD | OCO | REDUCE_ONLY  # flags a strategy may set
-ST_PENDING_NEW = code(Status.PENDING_NEW)
+ST_PENDING_NEW, WARM_UP = code(Status.PENDING_NEW), code(Flag.WARM_UP)
 ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
 REQUESTED, EXCEPTION, NOT_WORKING = code(Reason.REQUESTED), code(Reason.EXCEPTION), code(Reason.NOT_WORKING)
 TOO_MANY_SIGNALS, GROUP_DENIED = code(Reason.TOO_MANY_SIGNALS), code(Reason.GROUP_DENIED)
@@ -125,7 +125,7 @@ def _fill_context(s, strategy, instrument):
     ctx.position, ctx.working = p.qty, p.open_orders
     ctx.working_qty = p.working_buy + p.reducing_buy - p.working_sell - p.reducing_sell
     ctx.pending_qty = p.pending
-    ctx.ready, ctx.warming = 0, m.warm_up
+    ctx.ready, ctx.warming = 0, m.warm_up & WARM_UP
     ctx.entry_price = 0.0
     if p.qty != 0:
         ctx.entry_price = p.cost * m.adjustment / p.qty / row.px_scale
@@ -142,7 +142,7 @@ def _carry_out(s, strategy, here, cause, ts_event, ts_init, code):
 
     Of the frame only the intents are read: a strategy may have written over the rest.
     """
-    ctx, warming = call_frame(s).ctx, market(s, here).warm_up
+    ctx, warming = call_frame(s).ctx, market(s, here).warm_up & WARM_UP
     if s.recorded != 0:
         asked = 0 if warming != 0 else 1 if code != PROGRAM_OK or ctx.count > INTENTS else ctx.count
         if fold_answers(s, strategy, cause) != asked:

@@ -48,7 +48,7 @@ SESSION_OPEN, SESSION_CLOSE = code(TimerCode.SESSION_OPEN), code(TimerCode.SESSI
 TRIPPED, KILL_RESET, ANOMALY = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Kind.ANOMALY)
 EXTERNAL, PENDING_NEW, FLATTEN = code(Origin.EXTERNAL), code(Status.PENDING_NEW), code(KillLevel.FLATTEN)
 DAY = 86_400_000_000_000
-WARM_UP = code(Flag.WARM_UP)
+WARM_UP, LEFT = code(Flag.WARM_UP), code(Flag.LEFT)
 NONE, OVERFLOW, BAD_COMMAND = code(Reason.NONE), code(Reason.OVERFLOW), code(Reason.BAD_COMMAND)
 UNKNOWN_INSTRUMENT = code(Reason.UNKNOWN_INSTRUMENT)
 ACTIVE, HALTED = code(TradingState.ACTIVE), code(TradingState.HALTED)
@@ -87,7 +87,7 @@ def _fold_bar(s, e):
     m.ts_mark, m.bar_seq = e.ts_event, e.seq
     m.ts_open, m.open, m.high, m.low = e.ts_open, e.open, e.high, e.low
     m.volume, m.open_interest = e.volume, e.open_interest
-    m.warm_up = e.flags & WARM_UP
+    m.warm_up = e.flags & (WARM_UP | LEFT)
     if m.slice != a.slices:
         m.slice = a.slices
         k = a.touched

@@ -54,7 +54,7 @@ def refuse_limits(s, e, opening, worth):
     """Why the limits of the account or of its strategy do not let an order through: (reason, actual, allowed). `worth`
     is what it is worth, first currency."""
     m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
-    if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0:
+    if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0 and m.warm_up == 0:
         return NONE, 0, 0
     return _refuse_limits(s, e, opening, worth)
 
@@ -77,7 +77,7 @@ def _refuse_limits(s, e, opening, worth):
 def _refuse_place(s, e, opening):
     """Whether it may be traded at all now."""
     m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
-    if opening > 0 and p.barred != 0:
+    if opening > 0 and (p.barred != 0 or m.warm_up != 0):  # not on its list, or not in the universe now
         return NOT_ALLOWED, e.instrument, 0
     if opening > 0 and m.squared_off != 0 and e.product == INTRADAY:
         return SQUARED_OFF, e.instrument, 0

@@ -49,6 +49,7 @@ TRIPPED, KILL_RESET, SIGNAL = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Ki
 CANCEL_ALL, FLATTEN = code(KillLevel.CANCEL_ALL), code(KillLevel.FLATTEN)
 SQUARE_OFF, INTRADAY = code(TimerCode.SQUARE_OFF), code(Product.INTRADAY)
 KILLED, FLATTENED, SQUARED_OFF = code(Reason.KILLED), code(Reason.FLATTENED), code(Reason.SQUARED_OFF)
+LEFT, NOT_ALLOWED = code(Flag.LEFT), code(Reason.NOT_ALLOWED)
 SLICE_END, NONE = code(Flag.SLICE_END), code(Reason.NONE)
 
 
@@ -113,8 +114,11 @@ def take_bar(s, e):
         _take_first(s, e, e.ts_open)
     else:
         evolve(s, e)
-    if rules(s).simulate != 0 and s.recorded == 0:
-        match(s, e)
+    if s.recorded == 0:
+        if e.flags & LEFT and market(s, e.instrument).order_head >= 0:
+            leave(s, e)
+        if rules(s).simulate != 0:
+            match(s, e)
 
 
 @jit
@@ -132,6 +136,13 @@ def _take_first(s, e, ts):
     evolve(s, e)
     due.seq = e.seq + 1
     emit(s, due)
+
+
+@jit_call
+def leave(s, e):
+    """Take back what could open a position in an instrument that has left the universe."""
+    for strategy in range(rules(s).strategies + 1):
+        cancel_position(s, e, strategy, e.instrument, NOT_ALLOWED, 1)
 
 
 @jit_call
@@ -338,7 +349,7 @@ def cancel_all(s):
     for instrument in range(rules(s).instruments):
         if market(s, instrument).order_head >= 0:
             for strategy in range(rules(s).strategies + 1):
-                cancel_position(s, cause, strategy, instrument, KILLED)
+                cancel_position(s, cause, strategy, instrument, KILLED, 0)
 
 
 @jit_call
@@ -356,7 +367,7 @@ def square_off(s, e, strategy, instrument):
     if instrument_row(s, instrument).calendar != e.setting or p.product != INTRADAY:
         return
     if p.open_orders > 0:
-        cancel_position(s, e, strategy, instrument, SQUARED_OFF)
+        cancel_position(s, e, strategy, instrument, SQUARED_OFF, 0)
     send_close(s, e.seq, e.ts_event, e.ts_init, strategy, instrument, SQUARED_OFF)
 
 

@@ -199,7 +199,8 @@ def _must_not_open(s, e, need):
     it first, and this one would then open what risk never looked at, for which `need` is to be set aside."""
     short = e.side == SELL and not _may_short(s, e.strategy)
     free = free_cash(s, instrument_row(s, e.instrument).currency)
-    return 1 if short or state_of_trading(s) != 0 or need > free else 0
+    left = market(s, e.instrument).warm_up != 0
+    return 1 if short or left or state_of_trading(s) != 0 or need > free else 0
 
 
 @jit_call

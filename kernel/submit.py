@@ -91,13 +91,14 @@ def send_close(s, cause, ts_event, ts_init, strategy, instrument, reason):
 
 
 @jit_call
-def cancel_position(s, cause, strategy, instrument, reason):
-    """Ask for the cancel of all that works for a position."""
+def cancel_position(s, cause, strategy, instrument, reason, opening):
+    """Ask for the cancel of all that works for a position; with `opening` 1, of what may open it."""
     slot = market(s, instrument).order_head
     while slot >= 0:
         o = order(s, slot)
         last = o.order_id
-        if o.strategy == strategy and o.status != ST_PENDING_CANCEL:
+        closes = opening != 0 and o.flags & REDUCE_ONLY
+        if o.strategy == strategy and o.status != ST_PENDING_CANCEL and not closes:
             send_cancel(s, o, reason, cause)
         slot = first_after(s, instrument, last)
 

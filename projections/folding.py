@@ -1,4 +1,5 @@
-"""Rows through `kernel.fold`, and what they did: fill traces, refused reports, splits, dividends, the account.
+"""Rows through `kernel.fold`, and what they did: traces of fills and settlements, charges, refused reports, splits,
+dividends, trips, the account.
 
 The simulated venue's events are right by construction. A report from outside may be refused, and its status words are
 the broker's: such rows are folded one at a time and what the kernel made of them is written over the copy.
@@ -8,13 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernel.codes import Kind, Origin, Status
+from kernel.codes import Item, Kind, Origin, Status
 from kernel.schema import join_rows, take_rows
 from kernel.trace import TRACE
 from projections.watch import WatchedFold
 
 FIRST_REPORT, LAST_REPORT = int(Kind.ORDER_CANCEL_SUBMITTED), int(Kind.ORDER_REPLACE_REJECTED)
 FILLED, SPLIT, DIVIDEND = int(Kind.ORDER_FILLED), int(Kind.SPLIT), int(Kind.DIVIDEND)
+CHARGED, SETTLED = int(Kind.CHARGED), int(Kind.SETTLED)
+TRIPPED, KILL_RESET = int(Kind.TRIPPED), int(Kind.KILL_RESET)
+ITEMS = tuple(item.name.lower() for item in Item)
 ENDED = {  # where an order stands when a report took it out of the table
     int(Kind.ORDER_REJECTED): Status.REJECTED,
     int(Kind.ORDER_FILLED): Status.FILLED,
@@ -46,14 +50,26 @@ class PositionChange(NamedTuple):
     dividends: np.ndarray  # by it
 
 
+class Trip(NamedTuple):
+    """A TRIPPED or KILL_RESET that was not refused."""
+
+    row: np.ndarray  # one EVENT
+    kill_level: int  # after it
+
+
 class Folded(NamedTuple):
     """A batch after folding."""
 
     rows: np.ndarray  # EVENT copies, in seq order; refused reports are left out
-    fills: np.ndarray  # the ORDER_FILLED among them
-    traces: np.ndarray  # one TRACE a fill
+    moves: np.ndarray  # the ORDER_FILLED and SETTLED among them
+    traces: np.ndarray  # one TRACE a move
+    charged: np.ndarray  # what the batch charges for each move, money
+    charges: np.ndarray  # the CHARGED among them
+    totals: np.ndarray  # what each charge comes to, money
+    late: np.ndarray  # places of charges whose move came in an earlier batch: at most one, the first row
     splits: list[SplitEffect]
     actions: list[PositionChange]
+    trips: list[Trip]
     account: np.ndarray  # ACCOUNT_CHANGE records
 
 
@@ -65,10 +81,13 @@ def fold_batch(fold: WatchedFold, rows: np.ndarray) -> Folded:
     reported = (kinds >= FIRST_REPORT) & (kinds <= LAST_REPORT) & (rows["origin"] == Origin.EXTERNAL)
     traces, splits, start = [np.zeros(0, TRACE)], [], 0
     actions: list[PositionChange] = []
-    for place in np.flatnonzero(reported | (kinds == SPLIT) | (kinds == DIVIDEND)).tolist():
+    trips: list[Trip] = []
+    for place in np.flatnonzero(reported | np.isin(kinds, (SPLIT, DIVIDEND, TRIPPED, KILL_RESET))).tolist():
         traces.append(fold.add(rows[start:place]))
         start = place + 1
-        if not reported[place]:
+        if kinds[place] in (TRIPPED, KILL_RESET):
+            trips += _fold_trip(fold, rows[place:start])
+        elif not reported[place]:
             splits += _fold_action(fold, rows[place:start], actions)
         else:
             trace = _fold_report(fold, rows[place:start])
@@ -77,10 +96,34 @@ def fold_batch(fold: WatchedFold, rows: np.ndarray) -> Folded:
                 traces.append(trace)
     traces.append(fold.add(rows[start:]))
     rows = rows if kept.all() else take_rows(rows, np.flatnonzero(kept))
-    fills = rows_of(rows, FILLED)
+    moves = take_rows(rows, np.flatnonzero(np.isin(rows["kind"], (FILLED, SETTLED))))
     every = np.concatenate(traces)
-    assert np.array_equal(fills["seq"], every["seq"]), "each accepted fill has one trace"
-    return Folded(rows, fills, every, splits, actions, fold.take_account())
+    assert np.array_equal(moves["seq"], every["seq"]), "each accepted fill and each settlement has one trace"
+    charges = rows_of(rows, CHARGED)
+    totals = sum_of_items(charges)
+    charged, late = _match(moves, charges, totals)
+    return Folded(rows, moves, every, charged, charges, totals, late, splits, actions, trips, fold.take_account())
+
+
+def sum_of_items(charges: np.ndarray) -> np.ndarray:
+    """What each CHARGED comes to, money."""
+    return sum((charges[name] for name in ITEMS), np.zeros(len(charges), np.int64))
+
+
+def moves_of(charges: np.ndarray) -> np.ndarray:
+    """The seq of the fill or settlement that each CHARGED is of, which comes right before it; 0: of a day."""
+    return np.where(charges["order_id"] > 0, charges["cause"], np.where(charges["strategy"] > 0, charges["seq"] - 1, 0))
+
+
+def _match(moves: np.ndarray, charges: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(what is charged for each move, places of the charges whose move is not here)."""
+    charged, of = np.zeros(len(moves), np.int64), moves_of(charges)
+    place = np.searchsorted(moves["seq"], of)
+    here = np.zeros(len(of), bool)
+    within = place < len(moves)
+    here[within] = moves["seq"][place[within]] == of[within]
+    np.add.at(charged, place[here], totals[here])
+    return charged, np.flatnonzero(~here & (of > 0))
 
 
 def rows_of(rows: np.ndarray, first: int, last: int = 0) -> np.ndarray:
@@ -126,6 +169,19 @@ def _fold_late_fill(fold: WatchedFold, row: np.ndarray) -> np.ndarray | None:
         row[name] = of[name]
     row["status"] = Status.FILLED if of["leaves_qty"][0] == 0 else Status.CANCELED
     return trace
+
+
+def _fold_trip(fold: WatchedFold, row: np.ndarray) -> list[Trip]:
+    """Fold a TRIPPED or KILL_RESET; empty when it was refused."""
+    account = fold.state.account[0]
+    before = int(account["kill_level"])
+    fold.add(row)
+    after = int(account["kill_level"])
+    if row["kind"][0] == KILL_RESET:
+        accepted = before > 0 and after == 0
+    else:
+        accepted = 0 < row["strategy"][0] < len(fold.state.books) or 0 < row["level"][0] <= after
+    return [Trip(row, after)] if accepted else []
 
 
 def _fold_action(fold: WatchedFold, row: np.ndarray, actions: list[PositionChange]) -> list[SplitEffect]:

@@ -16,7 +16,7 @@ from kernel.schema import RAW
 from kernel.trace import TRACE
 
 OF_PURSE = ("cash", "reserved", "realized", "fees", "dividends", "paid_in")  # of the account's own currency
-OF_ACCOUNT = ("open_orders", "trading_state")
+OF_ACCOUNT = ("open_orders", "trading_state", "kill_level")
 WATCHED = (*OF_PURSE, *OF_ACCOUNT)
 ACCOUNT_CHANGE = np.dtype([(name, "i8") for name in ("seq", "ts", "ts_init", *WATCHED)])
 _PURSE_PLACES = np.array([(PURSE.names or ()).index(name) for name in OF_PURSE])
@@ -43,7 +43,7 @@ class WatchedFold(Fold):
         self.watching = True
 
     def add(self, rows: np.ndarray) -> np.ndarray:
-        """Fold EVENT rows in and return a TRACE for each fill among them, in order (a copy)."""
+        """Fold EVENT rows in and return a TRACE for each fill and settlement among them, in order (a copy)."""
         if not self.watching:
             return super().add(rows)
         size = len(self.state.inputs)

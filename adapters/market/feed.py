@@ -67,6 +67,8 @@ class Timer(Protocol):
     def calendar(self) -> int: ...
     @property
     def ts_event(self) -> int: ...
+    @property
+    def instrument(self) -> int: ...  # of a contract that ends then, else -1
 
 
 class Timers(Protocol):
@@ -203,7 +205,8 @@ class MarketFeed:
         self._calendars = None
 
     def _flags(self) -> np.ndarray:
-        """SLICE_END where the availability time changes, WARM_UP before the run's first day."""
+        """SLICE_END where the availability time changes, WARM_UP before the run's first day or a universe's, LEFT after
+        the instrument was a member."""
         ts = self._chunk["ts_init"]
         ends = np.empty(len(ts), np.uint16)
         ends[:-1] = ts[1:] != ts[:-1]
@@ -211,7 +214,10 @@ class MarketFeed:
         if self._selection.warm_up_ts is not None:
             ends |= (ts < self._selection.warm_up_ts).astype(np.uint16) * int(Flag.WARM_UP)
         if self._selection.members is not None:
-            ends |= self._selection.members.outside(self._chunk).astype(np.uint16) * np.uint16(Flag.WARM_UP)
+            outside = self._selection.members.outside(self._chunk)
+            left = self._selection.members.left(self._chunk, outside)
+            ends |= (outside & ~left).astype(np.uint16) * np.uint16(Flag.WARM_UP)
+            ends |= left.astype(np.uint16) * np.uint16(Flag.LEFT)
         number = self._chunk["instrument"]
         same = np.flatnonzero((ts[1:] == ts[:-1]) & (number[1:] == number[:-1]))
         if len(same) or (int(ts[0]), int(number[0])) == self._last:
@@ -262,6 +268,9 @@ class MarketFeed:
 
     def _put_timer(self, row: np.void) -> None:
         timer = self._timers.pop()
+        if timer.instrument >= 0:
+            self._clear(row, Kind.EXPIRY, timer.instrument, timer.ts, timer.ts_event)
+            return
         self._clear(row, Kind.TIMER, -1, timer.ts, timer.ts_event)
         row["code"], row["setting"] = timer.code, timer.calendar
 

@@ -41,6 +41,13 @@ class Members:
             inside |= (number == numbers[k]) & (ts >= first[k]) & (ts <= last[k])
         return ~inside
 
+    def left(self, chunk: Columns, outside: np.ndarray) -> np.ndarray:
+        """Which of the bars outside memberships come after their instrument was a member."""
+        numbers, first, _ = self._spans
+        joins = np.full(int(numbers.max(initial=-1)) + 2, np.iinfo(np.int64).max)
+        np.minimum.at(joins, numbers, first)
+        return outside & (chunk["ts_init"] > joins[np.minimum(chunk["instrument"], len(joins) - 1)])
+
     @cached_property
     def _spans(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         table = np.array(self.rows, np.int64).reshape(-1, 3)

@@ -12,12 +12,25 @@ from kernel.errors import ConfigError
 
 
 class Due(NamedTuple):
-    """A timer as it comes: available at `ts`, about `ts_event`, ns UTC. Tuples sort in the order they come."""
+    """A timer as it comes: available at `ts`, about `ts_event`, ns UTC; with an instrument, the end of that contract.
+    Tuples sort in the order they come: contracts end after their session closed and before its day is done."""
 
     ts: int
     code: int
     calendar: int
     ts_event: int
+    instrument: int = -1
+
+
+class Expiry(NamedTuple):
+    """A contract of the run ends with the session that closes at `close`; it is told at `ts`."""
+
+    instrument: int
+    close: int
+    ts: int
+
+
+AFTER_ALL = 2**31  # sorts behind every calendar's number
 
 
 class DueTimers:
@@ -29,13 +42,19 @@ class DueTimers:
     """
 
     def __init__(
-        self, calendars: Sequence[tuple[int, Calendar]], close_grace: int, square_off: timedelta | time | None = None
+        self,
+        calendars: Sequence[tuple[int, Calendar]],
+        close_grace: int,
+        square_off: timedelta | time | None = None,
+        expiries: Sequence[Expiry] = (),
     ) -> None:
         self._calendars, self._grace, self._square_off = list(calendars), close_grace, square_off
+        self._expiries = list(expiries)
 
     def between(self, first_ts: int, last_ts: int) -> list[Due]:
         """All that come from `first_ts` to `last_ts`, both included, in order."""
-        found: list[Due] = []
+        code = int(TimerCode.SESSION_CLOSE)
+        found = [Due(one.ts, code, AFTER_ALL, one.close, one.instrument) for one in self._expiries]
         for number, calendar in self._calendars:
             start = max(first_ts - self._grace, calendar.local_ns(calendar.first_day, 0))
             closed = 0  # when the end of the last session is told
@@ -50,7 +69,7 @@ class DueTimers:
 
     def over(self, ts: int) -> int:
         """When the sessions that closed by `ts` are told to be over; not after `ts` where they were told by then."""
-        found = ts
+        found = max([ts, *(one.ts for one in self._expiries if one.close <= ts)])
         for number, calendar in self._calendars:
             last = calendar.day_of(ts)
             for session in calendar.sessions(max(last - timedelta(days=1), calendar.first_day), last):

@@ -172,7 +172,9 @@ def test_bars_outside_a_membership_are_flagged(market_of_members, good):
     rows, _ = stored(account_of(home))
     bars = rows[rows["kind"] == int(Kind.BAR)]
     acc = bars["flags"][bars["instrument"] == 0] & int(Flag.WARM_UP) > 0
-    assert acc.tolist() == [True] * 4 + [False] * 8 + [True] * 8
+    assert acc.tolist() == [True] * 4 + [False] * 16
+    left = bars["flags"][bars["instrument"] == 0] & int(Flag.LEFT) > 0
+    assert left.tolist() == [False] * 12 + [True] * 8
     assert not (bars["flags"][bars["instrument"] == 1] & int(Flag.WARM_UP)).any()
     assert found["fills"] == 3 and good(home, "replay", "main-paper")["identical"]
 

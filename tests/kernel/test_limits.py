@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernel.codes import InstrumentClass, Kind, OrderType, Product, Reason, TimerCode
+from kernel.codes import Flag, InstrumentClass, Kind, OrderType, Product, Reason, TimerCode
 from kernel.rows import LIMITS, RING
 from kernel.state import Terms
 from kernel.units import SHARE
@@ -267,3 +267,28 @@ def test_all_limits_at_once_deny_nothing_that_is_within_them(scripted):
         tapes.append(run_bars(engine, market(4, 60, 1)).tobytes())
         check_books(engine)
     assert tapes[0] == tapes[1]
+
+
+class TestUniverse:
+    """An instrument that has left: its strategies learn and close, and open nothing."""
+
+    def left(self, t, px):
+        one = flat(t, px)
+        one["flags"] |= Flag.LEFT
+        return one
+
+    def test_what_opens_is_denied_and_what_closes_is_not(self, scripted):
+        asked = [(1, order(BUY, 10)), (3, order(BUY, 1)), (3, order(SELL, 10)), (4, order(SELL, 1))]
+        engine, tape = played(scripted, asked, flat(1, 100), flat(2, 100), *(self.left(t, 100) for t in (3, 4, 5)))
+        assert denials(tape) == [("NOT_ALLOWED", 0, 0), ("NOT_ALLOWED", 0, 0)]
+        assert engine.state.positions["qty"].sum() == 0
+
+    def test_what_rests_to_open_is_taken_back(self, scripted):
+        asked = [
+            (1, order(BUY, 10)),
+            (2, order(BUY, 5, LIMIT, 90)),
+            (2, order(SELL, 10, LIMIT, 110, flags=Flag.REDUCE_ONLY)),
+        ]
+        engine, tape = played(scripted, asked, flat(1, 100), flat(2, 100), self.left(3, 80), self.left(4, 120))
+        assert of(tape, Kind.ORDER_CANCELED)["reason"].tolist() == [Reason.NOT_ALLOWED]
+        assert [qty for _, qty, _ in fills(tape)] == [10, -10]

@@ -20,6 +20,8 @@ from tests.adapters.market.test_feed import ACTIONS, Action, Bar, bars_of, home_
 BAR, TIMER, SPLIT, WARM_UP, SLICE_END = (
     int(Kind.BAR), int(Kind.TIMER), int(Kind.SPLIT), int(Flag.WARM_UP), int(Flag.SLICE_END),
 )  # fmt: skip
+LEFT = int(Flag.LEFT)
+WHEN = {WARM_UP: "before", 0: "in", LEFT: "left"}
 
 
 class Due(NamedTuple):
@@ -27,6 +29,7 @@ class Due(NamedTuple):
     code: int
     calendar: int
     ts_event: int
+    instrument: int = -1
 
 
 class Ticking:
@@ -69,7 +72,7 @@ def test_timers_change_nothing_else(tapes, actions, times, more, batch, table):
         return
     first, last = min(bars.values()), max(b.ts for b in bars.values())
     wanted = Ticking(times).between(first.ts - first.lag - first.span, last + more)
-    assert [tuple(int(row[n]) for n in ("ts_init", "code", "setting", "ts_event")) for row in timers] == wanted
+    assert [tuple(int(row[n]) for n in ("ts_init", "code", "setting", "ts_event")) for row in timers] == [due[:4] for due in wanted]
     assert (timers["instrument"] == -1).all() and not timers["flags"].any() and not timers["high"].any()
     assert (np.diff(got["ts_init"]) >= 0).all()
     for before, after in pairwise(got):  # a timer comes before all that is of its time
@@ -118,14 +121,15 @@ def test_numbers_of_the_run(tmp_path):
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
 def test_members_and_those_outside(tmp_path, monkeypatch, batch):
-    """Bars begin a lead before an instrument joins; before it joins and after it leaves they are for learning."""
+    """Bars begin a lead before an instrument joins; before it joins they are for learning, after it leaves for
+    learning and closing."""
     monkeypatch.setattr(feed_module, "BATCH_ROWS", batch)
     path = write_tape(tmp_path, 0, [Bar(100 * k, i, 0, 60, 50, 0, 0) for k in range(1, 8) for i in range(4)], [])
     rows = ((1, 300, 400), (1, 600, 600), (3, 0, 9_999), (2, 500, 550))
     got = take(MarketFeed([path], Selection((1, 2, 3), members=Members(rows, lead=100))), 5)
-    seen = {n: [(int(r["ts_init"]) // 100, int(r["flags"]) & WARM_UP == 0) for r in got if r["instrument"] == n]
+    seen = {n: [(int(r["ts_init"]) // 100, WHEN[int(r["flags"]) & (WARM_UP | LEFT)]) for r in got if r["instrument"] == n]
             for n in range(3)}  # fmt: skip
-    assert seen[0] == [(2, False), (3, True), (4, True), (5, False), (6, True), (7, False)]
-    assert seen[1] == [(4, False), (5, True), (6, False), (7, False)]
-    assert seen[2] == [(k, True) for k in range(1, 8)]
+    assert seen[0] == [(2, "before"), (3, "in"), (4, "in"), (5, "left"), (6, "in"), (7, "left")]
+    assert seen[1] == [(4, "before"), (5, "in"), (6, "left"), (7, "left")]
+    assert seen[2] == [(k, "in") for k in range(1, 8)]
     assert [int(r["ts_init"]) for r in got if r["flags"] & SLICE_END] == [100 * k for k in range(1, 8)]
