@@ -26,7 +26,7 @@ from adapters.tape.sealed import NOTES
 from kernel.schema import FAMILIES
 from projections.event_views import NAMES, Lot, create_views
 from projections.follow import larger
-from projections.names import read_config
+from projections.names import instrument_rows, read_config
 
 NOTE_COLUMNS = {"seq": "BIGINT", "note": "VARCHAR"}
 PLACE_OF_TAPE = {"runs": -2, "accounts": -4, "market": -2}  # in the path of a file, from its end
@@ -34,9 +34,9 @@ NOTES_NAME = NOTES.removesuffix(".parquet")
 NO_NOTES = "SELECT ''::VARCHAR AS tape, 0::BIGINT AS seq, ''::VARCHAR AS note LIMIT 0"
 BARS_QUERY = """
 SELECT i.symbol, make_timestamp_ns(e.ts_init - e.span) AS opened, make_timestamp_ns(e.ts_init) AS available,
-       make_timestamp(e.ts_init // 1000)::DATE AS day, e.open / 10000.0 AS open, e.high / 10000.0 AS high,
-       e.low / 10000.0 AS low, e.close / 10000.0 AS close, e.volume, {open_interest} AS open_interest, e.instrument,
-       {lot.tape} AS tape
+       make_timestamp(e.ts_init // 1000)::DATE AS day, e.open / i.px_scale AS open, e.high / i.px_scale AS high,
+       e.low / i.px_scale AS low, e.close / i.px_scale AS close, e.volume, {open_interest} AS open_interest,
+       e.instrument, {lot.tape} AS tape
 FROM {lot.source} e JOIN instruments i ON i.number = e.instrument
 """
 
@@ -57,6 +57,7 @@ class Catalog:
     home: Path
     tapes: list[tuple[str, str, int]] = field(default_factory=list)  # name, mode, last seq that is here
     strategies: list[tuple[str, int, str]] = field(default_factory=list)  # tape, number, name
+    instruments: list[dict[str, Any]] = field(default_factory=list)  # rows of run_instruments
     marks: list[tuple[str, str, int]] = field(default_factory=list)  # tape, symbol, last price of a backtest
     files: dict[str, list[StoredFile]] = field(default_factory=dict)
     hot: dict[str, list[Any]] = field(default_factory=dict)  # Arrow tables
@@ -76,8 +77,9 @@ class Catalog:
 
     def add_tape(self, name: str, config: Mapping[str, Any], last_seq: int) -> None:
         self.tapes.append((name, str(config["mode"]), last_seq))
-        labels = read_config(json.dumps(config)).strategies
-        self.strategies += [(name, number, label) for number, label in enumerate(labels)]
+        run = read_config(json.dumps(config))
+        self.strategies += [(name, number, label) for number, label in enumerate(run.strategies)]
+        self.instruments += [{"tape": name, **row} for row in instrument_rows(run)]
 
 
 def make_catalog(home: Path, hot: bool) -> Catalog:
@@ -126,9 +128,11 @@ def _add_hot(catalog: Catalog, folder: Path, last_seq: int) -> int:
 def add_names(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     """The tables that turn numbers into words."""
     connection.execute(NAMES)
-    rows = [[i.number, i.symbol, i.tick, i.currency] for i in Registry.load(home)]
+    rows = [
+        [i.number, i.symbol, i.tick, i.currency, 10**i.price_decimals, 10**i.qty_decimals] for i in Registry.load(home)
+    ]
     if rows:
-        connection.executemany("INSERT INTO instruments VALUES (?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO instruments VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def add_bars(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
@@ -141,9 +145,14 @@ def add_bars(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
 
 
 def add_events(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
-    """The views of events and notes, and the tables of tapes and strategies."""
+    """The views of events and notes, and the tables of tapes, strategies and instruments of runs."""
     import pyarrow as pa
 
+    if catalog.instruments:  # those of a tape whose read models are here are here already
+        listed = pa.Table.from_pylist(catalog.instruments)
+        connection.register("listed", listed)
+        connection.execute("INSERT INTO run_instruments BY NAME FROM listed ANTI JOIN run_instruments USING (tape)")
+        connection.unregister("listed")
     for name, rows in (("tapes", catalog.tapes), ("strategies", catalog.strategies)):
         _with_rows(connection, rows, f"INSERT INTO {name} SELECT * FROM listed")
     stored: dict[str, list[Lot]] = {}

@@ -80,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     for add in (
         _init, _config, _import, _backtest, _replay, _live, _verify, _runs, _report, _sql, _tape, _doctor,
         _backup, _restore, _prune, _publish, _migrate, _serve, _token, _sessions, _charges, _demo,
-        _instruments, _universe,
+        _instruments, _universe, _kill, _drill,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -340,7 +340,8 @@ def _instruments(commands) -> None:  # type: ignore[no-untyped-def]
     parser = _command(commands, "instruments", "instruments", "list instruments, import a master, note what changed")
     parser.add_argument(
         "words", nargs="*", metavar="PATTERN | import FILE | set SYMBOL TERM=VALUE... [from=DATE] | rename OLD NEW",
-        help="PATTERN as NIFTY*; TERM: lot, freeze, tick (dated), listed, delisted, isin, calendar, settlement",
+        help="PATTERN as NIFTY*; TERM: lot, freeze, tick (dated), listed, delisted, isin, calendar, settlement, "
+        "exchange, segment, kind",
     )  # fmt: skip
     parser.add_argument("--on", metavar="DATE", help="list: what traded on that day, with the terms of it")
     parser.add_argument("--kind", choices=["EQUITY", "FUTURE", "OPTION", "INDEX", "CURRENCY"], help="list: only these")
@@ -370,6 +371,31 @@ def _universe(commands) -> None:  # type: ignore[no-untyped-def]
     bring.add_argument("file", type=Path, metavar="FILE")
     bring.add_argument("--name", help="(default: the file's)")
     _json(bring)
+
+
+def _kill(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "kill", "kill", "stop trading, with or without a process; only a person resets it")
+    parser.add_argument("--account", metavar="NAME", help="only this one (default: every account of the home)")
+    parser.add_argument("--level", metavar="LEVEL", help="reduce_only, no_new_orders, cancel_all (default), flatten")
+    parser.add_argument("--reason", metavar="TEXT", help="why; it goes onto the tape")
+    parser.add_argument("--who", metavar="NAME", help="who (default when tripping: this user)")
+    parser.add_argument("--reset", action="store_true", help="switch it off, once the account tape reconciles")
+    parser.add_argument("--show", action="store_true", help="say where every switch stands")
+    _json(parser)
+
+
+def _drill(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = _command(commands, "drill", "kill", "run a run again with kill limits: when they trip, what that saves")
+    parser.add_argument(
+        "--kill",
+        action="append",
+        required=True,
+        metavar="LIMIT=VALUE",
+        help="such as max_day_loss=5000; several may be",
+    )
+    parser.add_argument("--level", metavar="LEVEL", help="what tripping does (default: the run's limits.trip_level)")
+    parser.add_argument("what", metavar="RUN", help="a run (or its beginning, or `latest`) or an account tape")
+    _json(parser)
 
 
 def _demo(commands) -> None:  # type: ignore[no-untyped-def]

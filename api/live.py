@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adapters.clocks.pacing import MaxClock, PacedClock
+from adapters.kill import KillSwitch
 from adapters.market.feed import MarketFeed
 from adapters.market.intact import check_inputs, memory_of
 from adapters.market.tape import tapes_folder
@@ -22,7 +23,7 @@ from api.restore import spans_of
 from api.run_instruments import numbered_as
 from api.run_sessions import timers_of
 from api.session import ACTIONS, BATCH, Session
-from kernel.codes import Flag, Kind
+from kernel.codes import Flag, KillLevel, Kind
 from kernel.errors import ConfigError, NotReplayable
 from kernel.ports import Clock
 from kernel.schema import join_rows
@@ -102,13 +103,15 @@ def run_live(
 
     Raises any OnetapeError.
     """
+    folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
+    switch = KillSwitch(folder, home)
+    switch.listen()
     strategies = load_strategies(request.strategies)
     config = make_config(home, settings, request, strategies, "PAPER")
     check_inputs(input_tapes(home, config), memory_of(home))
-    folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
     if holds_anything(folder):  # one of before runs had numbers of their own goes on under those it has
         config["instruments"] = numbered_as(config["instruments"], config_of(folder)["instruments"])
-    session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name)
+    session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name, switch)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.idle)
         bars = _pump(home, session, clock, seen)
@@ -128,6 +131,7 @@ def run_live(
         "decision_digest": session.decisions.hex(),
         "state_digest": session.engine.digest(),
         "stopped": stop.is_set(),
+        "kill_level": KillLevel(switch.level).name,
         "fault_texts": explain_faults(session.engine, strategies, session.config),
     }
 

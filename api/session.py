@@ -11,6 +11,7 @@ import numpy as np
 
 from adapters.bus.hints import HintPublisher
 from adapters.files import canonical_json, sha256_file, write_whole
+from adapters.kill import KillSwitch
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded
 from adapters.tape.digest import DecisionDigest
@@ -23,6 +24,7 @@ from api.bootstrap import Config, make_engine
 from api.differences import differences
 from api.drive import control, drive_all
 from api.guards import Guards
+from api.kill import KillWatch
 from api.restore import Restored, code_of, restore, restore_snapshot, said, spans_of, written_by
 from api.sealing import Sealer
 from kernel.codes import Kind
@@ -42,13 +44,20 @@ class Session:
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, config: Config, strategies: Sequence[Loaded], snapshots: Path
+        self,
+        folder: Path,
+        settings: Settings,
+        config: Config,
+        strategies: Sequence[Loaded],
+        snapshots: Path,
+        switch: KillSwitch | None = None,
     ) -> None:
         self.folder, self.config, self.strategies = folder, config, list(strategies)
+        self.kill = KillWatch(switch or KillSwitch(folder))
         self._snapshots, self._snapshot_events = snapshots, settings.tape.snapshot_events
         self._hints: HintPublisher | None = None
         self._hinted = 0
-        self._started, self._warned = False, set[str]()
+        self.started, self._warned = False, set[str]()
         self._refuse_lost_tape()
         self.sealer = Sealer(folder)
         self.tape = TapeWriter(folder, settings.tape.segment_mib * 2**20, settings.tape.group_commit_ms / 1000)
@@ -68,7 +77,8 @@ class Session:
         self.engine = make_engine(self.config, self.strategies, BATCH)
         self._last_snapshot = self._restore() if self.tape.rows else 0
         self._publish()
-        self.venue = SimulatedVenue(self.tape.last_seq)
+        self.kill.open(self)
+        self.venue: SimulatedVenue = SimulatedVenue(self.tape.last_seq, self.kill.switch.look)
         if self.tape.rows:
             self._record_torn_writes()
 
@@ -87,13 +97,13 @@ class Session:
         try:
             write_whole(self.folder / "sources.json", json.dumps(sources, indent=1).encode())
         except OSError as error:
-            self._warn("sources", f"sources.json is as it was ({error}): `onetape replay` may not find the strategies")
+            self.warn("sources", f"sources.json is as it was ({error}): `onetape replay` may not find the strategies")
         try:
             self._hints = HintPublisher(self.folder)
         except (ConfigError, OSError) as error:
-            self._warn("hints", f"no hints to readers ({error}): they look four times a second")
+            self.warn("hints", f"no hints to readers ({error}): they look four times a second")
 
-    def _warn(self, what: str, text: str) -> None:
+    def warn(self, what: str, text: str) -> None:
         """Say once what failed beside the tape."""
         if what not in self._warned:
             log.warning("%s: %s", self.folder, text)
@@ -133,7 +143,12 @@ class Session:
             )
 
     def take(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
-        """Run inputs, append them with all they led to, and only then act."""
+        """Run inputs, append them with all they led to, and only then act; the kill switch comes before them."""
+        self.kill.look(self)
+        return self.run(rows, notes)
+
+    def run(self, rows: np.ndarray, notes: dict[int, str] | None = None) -> np.ndarray:
+        """`take`, whatever the kill switch says."""
         self.engine.put(rows)
         return self.commit(drive_all(self.engine, len(rows)), notes)
 
@@ -142,13 +157,15 @@ class Session:
         self.tape.append(rows, notes, durable)
         self._seen(rows)
         self.venue.send(rows, self.tape.durable_seq)
+        self.kill.settle(self, rows)
         self.tick()
         return rows
 
     def idle(self) -> None:
         """What is due while the feed is silent. Call it often."""
         self.tick()
-        if self._started:  # before RUN_STARTED nothing is taken
+        if self.started:  # before RUN_STARTED nothing is taken
+            self.kill.look(self)
             self.watch()
 
     def tick(self) -> None:
@@ -163,7 +180,7 @@ class Session:
         rows = control(kind, int(self.engine.account.ts))
         for name, value in fields.items():
             rows[name] = value
-        self.take(rows, {int(self.engine.account.seq) + 1: canonical_json(note).decode()})
+        self.run(rows, {int(self.engine.account.seq) + 1: canonical_json(note).decode()})
 
     def start(self, first: np.ndarray) -> None:
         """RUN_STARTED with the configuration, at the first input's time or, after a restart, the last event's."""
@@ -175,7 +192,8 @@ class Session:
         if not self.recovered:
             self._record_torn_writes()
         self.guards.start(self)
-        self._started = True
+        self.started = True
+        self.kill.look(self)
 
     def watch(self) -> None:
         """Look after the disk, the clock, closed segments and the snapshots; between slices."""
@@ -204,14 +222,17 @@ class Session:
         try:
             save_snapshot(self._snapshots, snapshot)
         except OSError as error:
-            self._warn("snapshot", f"no snapshot was kept ({error}): the next start goes through more of the tape")
+            self.warn("snapshot", f"no snapshot was kept ({error}): the next start goes through more of the tape")
 
     def stop(self) -> None:
         """RUN_ENDED, which reports the equity, everything durable, and a snapshot to start from."""
-        self.take(control(Kind.RUN_ENDED, int(self.engine.account.ts)))
+        self.kill.look(self)
+        self.started = False  # what is asked for from here on is for the next start
+        self.run(control(Kind.RUN_ENDED, int(self.engine.account.ts)))
         self.snapshot()
 
     def close(self) -> None:
+        self.kill.close(self)
         if self._hints is not None:
             self._hints.close()
         self.tape.close()

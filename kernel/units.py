@@ -52,7 +52,7 @@ def _divide_wide(a, b, c):
     return quotient, high
 
 
-@jit
+@jit_call
 def mul_div(a, b, c, rounding):
     """a * b / c rounded as named, exact whatever the size of a * b.
 

@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 
 from kernel.codes import Kind, TradingState
-from projections.folding import Folded, rows_of
-from projections.names import REASON, STATUS, RunConfig, label
+from projections.folding import FILLED, Folded, rows_of
+from projections.names import LEVEL, REASON, STATUS, RunConfig, label
 from projections.orders import standing
 from projections.tables import insert, with_nulls
 from projections.watch import WATCHED
@@ -19,7 +19,10 @@ STATES = tuple(state.name for state in TradingState)
 CHANGE = np.dtype(
     [
         (name, "i8")
-        for name in ("seq", "ts", "ts_init", "strategy", "instrument", "qty", "cost", "realized", "fees", "dividends")
+        for name in (
+            *("seq", "ts", "ts_init", "strategy", "instrument", "qty", "cost", "realized", "fees", "dividends"),
+            "charge",  # 1: only charges came
+        )
     ]
 )
 
@@ -28,7 +31,8 @@ def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig
     """Append what the batch changed."""
     _add_order_changes(connection, tape, rows_of(folded.rows, Kind.ORDER_SUBMITTED, Kind.ORDER_REPLACE_REJECTED))
     changes = _position_changes(folded)
-    columns = {name: changes[name] for name in CHANGE.names or () if name not in ("strategy", "instrument")}
+    columns = {name: changes[name] for name in CHANGE.names or () if name not in ("strategy", "instrument", "charge")}
+    columns |= {name: with_nulls(changes[name], changes["charge"] != 0) for name in ("qty", "cost")}
     words = {
         "strategy": label(run.strategies, changes["strategy"]),
         "symbol": label(run.symbols, changes["instrument"]),
@@ -36,7 +40,8 @@ def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig
     insert(connection, "position_changes", tape, columns | words)
     account = folded.account
     columns = {name: account[name] for name in ("seq", "ts", "ts_init", *WATCHED)}
-    insert(connection, "account_changes", tape, columns | {"trading_state": label(STATES, account["trading_state"])})
+    words = {"trading_state": label(STATES, account["trading_state"]), "kill_level": label(LEVEL, account["kill_level"])}
+    insert(connection, "account_changes", tape, columns | words)
 
 
 def _add_order_changes(connection: duckdb.DuckDBPyConnection, tape: str, rows: np.ndarray) -> None:
@@ -60,15 +65,18 @@ def _add_order_changes(connection: duckdb.DuckDBPyConnection, tape: str, rows: n
 
 
 def _position_changes(folded: Folded) -> np.ndarray:
-    """CHANGE records: one a fill, then one a position that a split or dividend changed."""
-    fills, traces = folded.fills, folded.traces
-    parts = [np.zeros(len(fills), CHANGE)]
-    for name in ("seq", "ts_init", "strategy", "instrument"):
-        parts[0][name] = fills[name]
-    parts[0]["ts"], parts[0]["fees"] = fills["ts_event"], fills["fee"]
+    """CHANGE records: one a fill or settlement, one a charge, then one a position that a split or dividend changed."""
+    moves, traces, charges = folded.moves, folded.traces, folded.charges
+    parts = [np.zeros(len(moves), CHANGE), np.zeros(len(charges), CHANGE)]
+    for part, rows in zip(parts, (moves, charges), strict=True):
+        for name in ("seq", "ts_init", "strategy", "instrument"):
+            part[name] = rows[name]
+        part["ts"] = rows["ts_event"]
+    parts[0]["fees"] = np.where(moves["kind"] == FILLED, moves["fee"], 0)
     parts[0]["qty"], parts[0]["cost"], parts[0]["realized"] = (
         traces[name] for name in ("qty_after", "cost_after", "realized")
     )
+    parts[1]["fees"], parts[1]["charge"] = folded.totals, 1
     for action in folded.actions:
         part = np.zeros(len(action.strategy), CHANGE)
         for name in ("seq", "ts_init", "instrument"):

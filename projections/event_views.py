@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel.codes import Kind, OrderType, Origin, Reason, Side, Status, TimeInForce
+from kernel.codes import KillLevel, Kind, OrderType, Origin, Product, Reason, Side, Status, TimeInForce
 from kernel.schema import EVENT, FAMILIES, HEADER, MONEY, ORDERS, PRICE, TIME, Family
 
 KIND_VIEWS = {kind: kind.name.lower() for kind in Kind} | {Kind.EQUITY: "equity_event"}  # `equity` is a read model
@@ -22,13 +22,26 @@ ORDER_CODES: dict[str, type[IntEnum]] = {
     "tif": TimeInForce,
     "status": Status,
     "reason": Reason,
+    "product": Product,
+}
+OTHER_CODES: dict[str, dict[str, type[IntEnum]]] = {
+    "control": {"reason": Reason},
+    "guard": {"reason": Reason, "level": KillLevel},
 }
 SQL_TYPES = {"i1": "TINYINT", "u1": "UTINYINT", "u2": "USMALLINT", "i4": "INTEGER", "i8": "BIGINT", "f8": "DOUBLE"}
 NAMES = """
-CREATE TABLE instruments (number INTEGER PRIMARY KEY, symbol VARCHAR, tick BIGINT, currency VARCHAR);
+CREATE TABLE instruments (
+    number INTEGER PRIMARY KEY, symbol VARCHAR, tick BIGINT, currency VARCHAR, px_scale BIGINT, qty_scale BIGINT
+);
+CREATE TABLE IF NOT EXISTS run_instruments (
+    tape VARCHAR NOT NULL, number INTEGER NOT NULL, master INTEGER NOT NULL, symbol VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, segment VARCHAR, currency VARCHAR NOT NULL, tick BIGINT NOT NULL, lot BIGINT NOT NULL,
+    px_scale BIGINT NOT NULL, qty_scale BIGINT NOT NULL, num BIGINT NOT NULL, den BIGINT NOT NULL
+);
 CREATE TABLE strategies (tape VARCHAR, number INTEGER, strategy VARCHAR);
 CREATE TABLE tapes (tape VARCHAR PRIMARY KEY, mode VARCHAR, last_seq BIGINT);
-"""
+"""  # a run's instruments are a read model too, where the migrations are: see there
+PRICE_SQL = "({{{name}}}::HUGEINT * (10_000_000_000 // coalesce(i.px_scale, 10_000)))::DECIMAL(28) * 0.0000000001"
 MACROS = """
 CREATE MACRO is_here(tape_name, as_of) AS (
     SELECT CASE WHEN max(t.last_seq) IS NULL THEN error('there is no tape ' || tape_name)
@@ -110,7 +123,8 @@ def _select(lot: Lot, family: Family, columns: Mapping[str, str]) -> str:
     known = {name: lot.column(name, kind) for name, kind in stored_columns(family).items()}
     listed = ", ".join(f'{text.format(tape=lot.tape, **known)} AS "{name}"' for name, text in columns.items())
     return (
-        f"SELECT {listed} FROM {lot.source} e LEFT JOIN instruments i ON i.number = {known['instrument']} "
+        f"SELECT {listed} FROM {lot.source} e "
+        f"LEFT JOIN run_instruments i ON i.tape = {lot.tape} AND i.number = {known['instrument']} "
         f"LEFT JOIN strategies s ON s.tape = {lot.tape} AND s.number = {known['strategy']}"
     )
 
@@ -141,10 +155,14 @@ def _kind_of(family: Family) -> str:
 
 def _body(family: Family) -> dict[str, str]:
     """The columns only this family has: codes as words, prices and money exact in currency, times as timestamps."""
-    codes = ORDER_CODES if family.name in ORDERS else {"reason": Reason} if family.name == "control" else {}
+    codes = ORDER_CODES if family.name in ORDERS else OTHER_CODES.get(family.name, {})
     columns = {name: _word(name, words) for name, words in codes.items()}
     for name, what in family.slots:
-        if what in (PRICE, MONEY):
+        if name in columns:
+            continue
+        if what == PRICE:
+            columns[name] = PRICE_SQL.format(name=name)
+        elif what == MONEY:
             columns[name] = f"{{{name}}}::DECIMAL(34) * 0.0001"
         else:
             columns[name] = f"make_timestamp_ns({{{name}}})" if what == TIME else f"{{{name}}}"
@@ -153,7 +171,7 @@ def _body(family: Family) -> dict[str, str]:
 
 def _word(name: str, words: type[IntEnum]) -> str:
     """A code as its word; NULL for none and for a number without a word."""
-    return _case(name, [word for word in words if word.name not in ("NONE", "ILLEGAL")])
+    return _case(name, [word for word in words if word.name not in ("NONE", "ILLEGAL", "OFF")])
 
 
 def _case(name: str, words: Iterable[IntEnum]) -> str:

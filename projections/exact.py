@@ -11,16 +11,30 @@ def checked(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def wide_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a * b as Python integers: a quantity and a price of fine scales pass 64 bits."""
+    return a.astype(object) * b.astype(object)
+
+
+def worth(qty: int, px: int, num: int, den: int) -> int:
+    """What a quantity is worth, money: to the nearest unit, a tie to the even one, as the kernel has it."""
+    whole, rest = divmod(abs(qty * px * num), den)
+    whole += 2 * rest > den or (2 * rest == den and whole % 2 == 1)
+    return whole if (qty < 0) == (px < 0) else -whole
+
+
 def sum_groups(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Exact sums of the stretches that begin at `starts` (ascending, the first 0)."""
     sums = np.add.reduceat(values, starts)
+    if values.dtype == object:
+        return sums
     rough = np.add.reduceat(np.abs(values.astype(np.float64)), starts)
     assert not len(rough) or rough.max() < MONEY_MAX, "a sum is beyond what money holds"
     return sums
 
 
 def divide_half_up(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """values / counts, the nearest, a tie up; values >= 0, and 0 where a count is 0."""
+    """values / counts as int64, the nearest, a tie up; values >= 0, and 0 where a count is 0."""
     safe = np.maximum(counts, 1)
-    quotient, rest = np.divmod(values, safe)
-    return np.where(counts > 0, quotient + (rest >= safe - rest), 0)
+    quotient, rest = values // safe, values % safe
+    return np.where(counts > 0, quotient + (rest >= safe - rest), 0).astype(np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kernel.codes import REASON_TEXT, OrderType, Reason, Status, TimeInForce
+from kernel.codes import REASON_TEXT, KillLevel, OrderType, Reason, Status, TimeInForce
 from kernel.errors import TapeCorrupt
 from kernel.frame import VIEWS
 from kernel.state import Capacity, Rules
@@ -29,6 +29,11 @@ class RunConfig:
     config: Mapping[str, Any]
     strategies: tuple[str, ...]  # by number; 0 is the account
     symbols: tuple[str, ...]  # by instrument number
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """By number; the first is the account's own."""
+        return tuple(self.config.get("currencies") or (self.config["currency"],))
 
 
 def read_config(text: str | None) -> RunConfig:
@@ -53,6 +58,32 @@ def _table(names: dict[int, str]) -> tuple[str, ...]:
     return tuple(names.get(number, f"#{number}") for number in range(max(names, default=-1) + 1))
 
 
+def instrument_rows(run: RunConfig) -> list[dict[str, Any]]:
+    """The rows of `run_instruments` but for the tape."""
+    segments = run.config.get("charges", {}).get("segments", ())
+    rows = []
+    for row, terms in zip(run.config["instruments"], terms_of(run.config), strict=True):
+        place = terms.segment
+        named = segments[place - 1] if 0 < place <= len(segments) else str(place)
+        rows.append(
+            {
+                "number": terms.number,
+                "master": int(row.get("master", terms.number)),
+                "symbol": run.symbols[terms.number],
+                "kind": str(row.get("kind", "EQUITY")),
+                "segment": named if place > 0 else None,
+                "currency": run.currencies[terms.currency],
+                "tick": terms.tick,
+                "lot": terms.lot,
+                "px_scale": terms.px_scale,
+                "qty_scale": 10 ** int(row.get("qty_decimals", 0)),
+                "num": terms.num,
+                "den": terms.den,
+            }
+        )
+    return rows
+
+
 def make_fold(run: RunConfig) -> WatchedFold:
     """A fold with the tables of the run."""
     config = run.config
@@ -75,7 +106,9 @@ def _words(enum: type[IntEnum]) -> tuple[str | None, ...]:
 
 
 STATUS, REASON, ORDER_TYPE, TIF = (_words(enum) for enum in (Status, Reason, OrderType, TimeInForce))
+LEVEL = tuple(level.name for level in KillLevel)
 SIDE = ("SELL", "CANCEL", "BUY")  # of side + 1
+SETTLED_SIDE = ("SELL", None, "BUY")
 DIRECTION = ("SHORT", "", "LONG")
 HOOK = tuple(f"on_{what}" for what in VIEWS)
 

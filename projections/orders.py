@@ -8,8 +8,8 @@ import numpy as np
 
 from kernel.codes import Kind, Status
 from kernel.lifecycle import TERMINAL
-from projections.exact import checked, divide_half_up
-from projections.folding import rows_of
+from projections.exact import divide_half_up, wide_product
+from projections.folding import Folded, rows_of
 from projections.names import ORDER_TYPE, REASON, SIDE, STATUS, TIF, RunConfig, label, texts
 from projections.tables import delete_ids, insert, records_of, with_nulls
 
@@ -20,7 +20,7 @@ PENDING_NEW = int(Status.PENDING_NEW)
 TERMS = ("qty", "px", "trigger_px")
 ORDER = np.dtype(
     [
-        (name, "i8")
+        (name, "O" if name == "filled_value" else "i8")  # that one passes 64 bits
         for name in (
             "order_id",
             "signal_seq",
@@ -78,14 +78,16 @@ class Orders:
         text, parameters = self._select
         return records_of(self._connection, f"{text}{which} ORDER BY order_id", [*parameters, wanted], ORDER)
 
-    def add(self, rows: np.ndarray, notes: Mapping[int, str]) -> None:
-        """Fold the order events of a batch in; `rows` hold no refused report."""
-        events = rows_of(rows, SUBMITTED, LAST_REPORT)
-        if not len(events):
+    def add(self, folded: Folded, notes: Mapping[int, str]) -> None:
+        """Fold the order events of a batch in, and what was charged for them."""
+        events = rows_of(folded.rows, SUBMITTED, LAST_REPORT)
+        charged = np.flatnonzero(folded.charges["order_id"] > 0)
+        ids = np.concatenate([events["order_id"], folded.charges["order_id"][charged]])
+        if not len(ids):
             return
-        ids, opened = events["order_id"], rows_of(events, SUBMITTED, DENIED)
+        opened = rows_of(events, SUBMITTED, DENIED)
         ended = ids[~np.isin(ids, self._working["order_id"]) & ~np.isin(ids, opened["order_id"])]
-        if len(ended):  # a fill was under way when they were canceled
+        if len(ended):  # a fill was under way when they were canceled, or what the last one is charged comes now
             late = self._read("list_contains(?, order_id)", np.unique(ended).tolist())
             self._working = np.sort(np.concatenate([self._working, late]), order="order_id")
         known = np.isin(self._working["order_id"], ids)
@@ -93,7 +95,8 @@ class Orders:
         table = table[np.argsort(table["order_id"])]
         place = np.searchsorted(table["order_id"], ids)
         assert np.array_equal(table["order_id"].take(place, mode="clip"), ids), "an order nobody submitted"
-        _advance(table, events, place)
+        _advance(table, events, place[: len(events)])
+        np.add.at(table["fees"], place[len(events) :], folded.totals[charged])
         delete_ids(self._connection, "orders", self._tape, "order_id", self._working["order_id"][known].tolist())
         self._save(table, notes)
         working = table[~np.isin(table["status"], TERMINAL)]
@@ -136,13 +139,15 @@ def standing(events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _advance(table: np.ndarray, events: np.ndarray, place: np.ndarray) -> None:
     """Move each order to its last event; `place` is the order of each event."""
-    last = np.zeros(len(table), np.int64)
+    last = np.full(len(table), -1)
     np.maximum.at(last, place, np.arange(len(events)))
+    moved = np.flatnonzero(last >= 0)
+    last = last[moved]
     for name in ("status", "reason"):
-        table[name] = events[name][last]
+        table[name][moved] = events[name][last]
     cum_qty, leaves_qty = standing(events)
-    table["cum_qty"], table["leaves_qty"] = cum_qty[last], leaves_qty[last]
-    table["last_ts"], table["last_seq"] = events["ts_event"][last], events["seq"][last]
+    table["cum_qty"][moved], table["leaves_qty"][moved] = cum_qty[last], leaves_qty[last]
+    table["last_ts"][moved], table["last_seq"][moved] = events["ts_event"][last], events["seq"][last]
     restated = np.flatnonzero(np.isin(events["kind"], SETS_TERMS))
     newest = np.full(len(table), -1)
     np.maximum.at(newest, place[restated], restated)
@@ -150,6 +155,5 @@ def _advance(table: np.ndarray, events: np.ndarray, place: np.ndarray) -> None:
     for name in TERMS:
         table[name][changed] = events[name][newest[changed]]
     fills = np.flatnonzero(events["kind"] == FILLED)
-    np.add.at(table["filled_value"], place[fills], events["qty"][fills] * events["px"][fills])
+    np.add.at(table["filled_value"], place[fills], wide_product(events["qty"][fills], events["px"][fills]))
     np.add.at(table["fees"], place[fills], events["fee"][fills])
-    checked(table["filled_value"])

@@ -14,9 +14,10 @@ from kernel.state import LAYOUT
 from projections.changes import add_changes
 from projections.checkpoint import load_checkpoint, restore_fold, save_checkpoint
 from projections.folding import fold_batch
-from projections.names import RunConfig, make_fold, read_config
+from projections.names import RunConfig, instrument_rows, make_fold, read_config
 from projections.orders import Orders
 from projections.rows import add_rows, save_account, save_positions
+from projections.settled import add_settled
 from projections.tables import drop_tape, insert
 from projections.trades import Trades
 from projections.watch import WatchedFold
@@ -82,7 +83,7 @@ class Projector:
                     self._fold_part(part, notes)
             assert self._fold is not None
             after = self.checkpoint.after(rows)
-            save_account(self.connection, self.tape, self._fold)
+            save_account(self.connection, self.tape, self._run, self._fold)
             save_checkpoint(self.connection, self.tape, after, self._fold)
             self.connection.commit()
         except BaseException:
@@ -99,9 +100,10 @@ class Projector:
         assert self._fold is not None
         folded = fold_batch(self._fold, rows)
         add_rows(self.connection, self.tape, self._run, folded, notes)
+        add_settled(self.connection, self.tape, self._run, folded)
         if self._changes:
             add_changes(self.connection, self.tape, self._run, folded)
-        self._orders.add(folded.rows, notes)
+        self._orders.add(folded, notes)
         self._trades.add(folded)
         save_positions(self.connection, self.tape, self._run, self._fold, folded)
 
@@ -133,3 +135,7 @@ class Projector:
                 "config": [run.text],
             },
         )
+        listed = instrument_rows(run)
+        self.connection.execute("DELETE FROM run_instruments WHERE tape = ?", [self.tape])
+        names = listed[0] if listed else ()
+        insert(self.connection, "run_instruments", self.tape, {name: [row[name] for row in listed] for name in names})

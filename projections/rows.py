@@ -1,18 +1,22 @@
-"""Rows that a batch adds (signals, fills, equity, faults, anomalies) and what it replaces (positions, account)."""
+"""Rows that a batch adds (signals, fills, equity, faults, anomalies) and what it replaces (positions, account).
+
+What is charged, settled, denied and tripped is in `projections/settled.py`.
+"""
 
 from collections.abc import Mapping
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from kernel.codes import Kind, TradingState
 from kernel.fold import Fold
-from projections.folding import Folded, rows_of
-from projections.names import HOOK, ORDER_TYPE, REASON, SIDE, TIF, RunConfig, label, texts
+from kernel.schema import take_rows
+from projections.folding import FILLED, Folded, rows_of
+from projections.names import HOOK, LEVEL, ORDER_TYPE, REASON, SIDE, TIF, RunConfig, label, texts
 from projections.tables import Columns, insert, with_nulls
 
 MONEY = ("equity", "cash", "realized", "unrealized", "fees", "dividends", "peak", "max_drawdown", "exposure")
+BALANCE = ("cash", "realized", "fees", "dividends", "paid_in")
 KEEP_LAST_FILL = (
     "ON CONFLICT DO UPDATE SET qty = excluded.qty, cost = excluded.cost, realized = excluded.realized, "
     "fees = excluded.fees, dividends = excluded.dividends, mark = excluded.mark, "
@@ -65,15 +69,19 @@ def _signals(where, rows: np.ndarray) -> Columns:  # type: ignore[no-untyped-def
 
 
 def _fills(where, folded: Folded) -> Columns:  # type: ignore[no-untyped-def]
-    fills, traces = folded.fills, folded.traces
+    """Fills with what was charged for them: their fee, and the cash that was left, are after that."""
+    filled = np.flatnonzero(folded.moves["kind"] == FILLED)
+    fills, traces, charged = take_rows(folded.moves, filled), folded.traces[filled], folded.charged[filled]
     return {
         **where(fills),
-        **{name: fills[name] for name in ("order_id", "qty", "px", "fee")},
+        **{name: fills[name] for name in ("order_id", "qty", "px")},
         "side": label(SIDE, fills["side"].astype(np.int64) + 1),
+        "fee": fills["fee"] + charged,
+        "charges": charged,
         "realized": traces["realized"],
         "position_qty": traces["qty_after"],
         "position_cost": traces["cost_after"],
-        "cash": traces["cash_after"],
+        "cash": traces["cash_after"] - charged,
     }
 
 
@@ -91,16 +99,18 @@ def _equity(rows: np.ndarray) -> Columns:
 def save_positions(
     connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, fold: Fold, folded: Folded
 ) -> None:
-    """Replace the positions that are open, or that this batch's fills, splits or dividends touched."""
+    """Replace the positions that are open, or that this batch's fills, settlements, charges or actions touched."""
     width = len(fold.state.markets)
-    fills = folded.fills
-    filled = fills["strategy"].astype(np.int64) * width + fills["instrument"]
+    fills = rows_of(folded.moves, FILLED)
     last = np.zeros(len(fold.state.positions), np.int64)
-    np.maximum.at(last, filled, np.arange(1, len(fills) + 1))
+    np.maximum.at(last, _places(fills, width), np.arange(1, len(fills) + 1))
+    chosen = (fold.state.positions["qty"] != 0) | (last > 0)
+    chosen[_places(folded.moves, width)] = True
+    chosen[_places(folded.charges, width)] = True
     actions = rows_of(folded.rows, Kind.SPLIT, Kind.DIVIDEND)
     acted = np.isin(np.arange(len(last)) % width, actions["instrument"])
-    traded = fold.state.positions.view(np.int64).reshape(len(last), -1)[:, :5].any(axis=1)
-    chosen = np.flatnonzero((fold.state.positions["qty"] != 0) | (last > 0) | (acted & traded))
+    chosen |= acted & fold.state.positions.view(np.int64).reshape(len(last), -1)[:, :5].any(axis=1)  # it ever traded
+    chosen = np.flatnonzero(chosen)
     held, last = fold.state.positions[chosen], last[chosen]
     marks = fold.state.markets["mark"][chosen % width]
     insert(
@@ -119,16 +129,29 @@ def save_positions(
     )
 
 
+def _places(rows: np.ndarray, width: int) -> np.ndarray:
+    """Where the positions of these events are in the table."""
+    places: np.ndarray = rows["strategy"].astype(np.int64) * width + rows["instrument"]
+    return places
+
+
 def _pick(values: np.ndarray, last: np.ndarray) -> np.ndarray:
     """values[last - 1], 0 where `last` is 0."""
     return np.concatenate([np.zeros(1, np.int64), values])[last]
 
 
-def save_account(connection: duckdb.DuckDBPyConnection, tape: str, fold: Fold) -> None:
-    account, purse = fold.state.account, fold.state.purses[:1]
+def save_account(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, fold: Fold) -> None:
+    """Replace the account, in its own currency, and its balances in all."""
+    account, purses = fold.state.account, fold.state.purses
     columns = {name: account[name] for name in ("seq", "ts", "open_orders")}
-    columns |= {name: purse[name] for name in ("cash", "reserved", "realized", "fees", "dividends", "paid_in")}
-    columns["short_hold"] = purse["hold"]
-    state = pa.array([TradingState(int(account["trading_state"][0])).name])
+    columns |= {name: purses[name][:1] for name in (*BALANCE, "reserved")}
+    columns["short_hold"] = purses["hold"][:1]
+    words = {"trading_state": [TradingState(int(account["trading_state"][0])).name]}
+    words["kill_level"] = [LEVEL[int(account["kill_level"][0])]]
     connection.execute("DELETE FROM accounts WHERE tape = ?", [tape])
-    insert(connection, "accounts", tape, {**columns, "trading_state": state})
+    insert(connection, "accounts", tape, {**columns, **words})
+    connection.execute("DELETE FROM balances WHERE tape = ?", [tape])
+    columns = {name: purses[name] for name in (*BALANCE, "reserved", "hold", "rate")}
+    columns |= {"unsettled": purses["sold"] + purses["due"]}
+    named = [*run.currencies, *(f"#{number}" for number in range(len(run.currencies), len(purses)))]
+    insert(connection, "balances", tape, {"currency": named[: len(purses)], **columns})

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+WIDE = pa.decimal128(38, 0)  # of Python integers
 Columns = Mapping[str, Any]  # by name: numpy arrays, Arrow arrays or lists of one length
 READ_MODELS = (
     "checkpoint",
@@ -36,14 +37,16 @@ READ_MODELS = (
 def insert(connection: duckdb.DuckDBPyConnection, table: str, tape: str, columns: Columns, then: str = "") -> None:
     """Append rows of `tape`; columns go by name. `then` is SQL after the SELECT (ON CONFLICT ...)."""
     arrow_batch = pa.table({name: _plain(values) for name, values in columns.items()})
-    if arrow_batch.num_rows == 0:
+    if arrow_batch.num_rows == 0:  # also where there are no columns
         return
     names = ", ".join(columns)  # DuckDB finds `arrow_batch` by its name here, in half the time of registering it
     connection.execute(f"INSERT INTO {table} (tape, {names}) SELECT ?, {names} FROM arrow_batch {then}", [tape])
 
 
 def _plain(values: Any) -> Any:
-    return np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values
+    if isinstance(values, np.ndarray):
+        return pa.array(values.tolist(), WIDE) if values.dtype == object else np.ascontiguousarray(values)
+    return values
 
 
 def with_nulls(values: np.ndarray, missing: np.ndarray) -> pa.Array:

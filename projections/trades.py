@@ -1,19 +1,23 @@
-"""Round trips, flat to flat, out of fills and what the fold says they did to their position.
+"""Round trips, flat to flat, out of fills and settlements and what the fold says they did to their position.
 
-Open trades live in the `trades` table with closed_seq NULL: the table is its own checkpoint.
+A settlement closes what it ends, opens what it delivers, and a day's variation is part of the trade that stays open. A
+charge belongs to the trade of its fill or settlement; what a day's end charges belongs to none. Open trades live in the
+`trades` table with closed_seq NULL: the table is its own checkpoint.
 """
 
 import duckdb
 import numpy as np
 
-from projections.exact import checked, divide_half_up, sum_groups
-from projections.folding import Folded, SplitEffect
+from kernel.codes import Reason
+from projections.exact import checked, divide_half_up, sum_groups, wide_product
+from projections.folding import FILLED, Folded, SplitEffect, moves_of
 from projections.names import DIRECTION, RunConfig, label
 from projections.tables import delete_ids, insert, records_of, with_nulls
 
+VALUES = ("entry_value", "exit_value")  # they pass 64 bits
 TRADE = np.dtype(
     [
-        (name, "i8")
+        (name, "O" if name in VALUES else "i8")
         for name in (
             "strategy",
             "instrument",
@@ -32,9 +36,19 @@ TRADE = np.dtype(
         )
     ]
 )
+SET_CLOSED = """
+UPDATE trades SET fees = fees + ?, pnl = pnl - ? WHERE tape = ? AND closed_seq = ? AND strategy = ? AND symbol = ?
+"""
+MOVED_QTY = """
+SELECT qty FROM fills WHERE tape = ? AND seq = ? UNION ALL SELECT qty FROM settlements WHERE tape = ? AND seq = ?
+"""
+VARIATION = int(Reason.VARIATION)
 ADDED = ("entry_qty", "entry_value", "exit_qty", "exit_value", "realized", "fees")
 LEG = np.dtype(
-    [(name, "i8") for name in ("key", "seq", "ts", "side", "qty", "px", "fee", "realized", "before", "after")]
+    [
+        (name, "i8")
+        for name in ("key", "seq", "ts", "side", "qty", "px", "fee", "charged", "realized", "before", "after")
+    ]
 )
 
 
@@ -58,11 +72,10 @@ class Trades:
         return int(trade["strategy"]) * self._width + int(trade["instrument"])
 
     def add(self, folded: Folded) -> None:
-        """Fold the fills and splits of a batch in, in seq order, and save every trade they touched."""
+        """Fold the moves and splits of a batch in, in seq order, and save every trade they touched."""
         saved_before = {int(trade["opened_seq"]) for trade in self._open.values()}
-        legs = make_legs(folded, self._width)
-        touched: list[np.ndarray] = []
-        start = 0
+        legs, start = make_legs(folded, self._width), 0
+        touched = self._charge_late(folded)
         for split in folded.splits:
             end = int(np.searchsorted(legs["seq"], split.seq))
             touched += self._trade(legs[start:end]) + self._split(split)
@@ -76,6 +89,30 @@ class Trades:
         replaced = saved_before & set(latest["opened_seq"].tolist())
         delete_ids(self._connection, "trades", self._tape, "opened_seq", replaced)
         self._save(latest)
+
+    def _charge_late(self, folded: Folded) -> list[np.ndarray]:
+        """Charges whose fill or settlement was in an earlier batch, to the trade it was of, or to both where it
+        flipped."""
+        touched = []
+        for place in folded.late.tolist():
+            row, total = folded.charges[place], int(folded.totals[place])
+            of, key = int(moves_of(folded.charges[place : place + 1])[0]), self._key(row)
+            trade, share = self._open.get(key), 0
+            if trade is not None:
+                opened = trade["opened_seq"] == of
+                share = divide_down(total, int(trade["entry_qty"]), self._qty_of(of)) if opened else total
+                trade["fees"] += share
+                touched.append(np.array([trade], TRADE))
+            if share != total:
+                named = self._run.strategies[int(row["strategy"])], self._run.symbols[int(row["instrument"])]
+                rest = total - share
+                self._connection.execute(SET_CLOSED, [rest, rest, self._tape, of, *named])
+        return touched
+
+    def _qty_of(self, seq: int) -> int:
+        found = self._connection.execute(MOVED_QTY, [self._tape, seq, self._tape, seq]).fetchone()
+        assert found is not None, "a charge of a fill that is not there"
+        return int(found[0])
 
     def _trade(self, legs: np.ndarray) -> list[np.ndarray]:
         """The trades these legs belong to; open ones stay in mind."""
@@ -127,26 +164,37 @@ class Trades:
 
 
 def make_legs(folded: Folded, width: int) -> np.ndarray:
-    """One leg a fill, two for a fill that flips: the part that closes, then the part that opens."""
-    fills, traces = folded.fills, folded.traces
+    """One leg a move, two for one that flips: the part that closes, then the part that opens. A variation moves no
+    quantity."""
+    moves, traces = folded.moves, folded.traces
     before, after = traces["qty_before"], traces["qty_after"]
     flips = (before != 0) & (after != 0) & ((before > 0) != (after > 0))
-    source = np.repeat(np.arange(len(fills)), 1 + flips)
+    source = np.repeat(np.arange(len(moves)), 1 + flips)
+    filled = moves["kind"] == FILLED
     legs = np.zeros(len(source), LEG)
-    legs["key"] = (fills["strategy"].astype(np.int64) * width + fills["instrument"])[source]
-    for name in ("seq", "side", "qty", "px", "fee"):
-        legs[name] = fills[name][source]
-    legs["ts"] = fills["ts_event"][source]
+    legs["key"] = (moves["strategy"].astype(np.int64) * width + moves["instrument"])[source]
+    for name in ("seq", "side", "px"):
+        legs[name] = moves[name][source]
+    legs["qty"] = np.where(~filled & (moves["reason"] == VARIATION), 0, moves["qty"])[source]
+    legs["fee"] = np.where(filled, moves["fee"], 0)[source]
+    legs["ts"], legs["charged"] = moves["ts_event"][source], folded.charged[source]
     legs["realized"], legs["before"], legs["after"] = traces["realized"][source], before[source], after[source]
     openings = np.flatnonzero(np.diff(source, prepend=-1) == 0)
     for place in openings.tolist():
         closing, opening = legs[place - 1], legs[place]
-        fee, total = int(opening["fee"]), int(opening["qty"])
+        total = int(opening["qty"])
         held, new = abs(int(closing["before"])), abs(int(opening["after"]))
-        share = abs(fee) * new // total * (1 if fee >= 0 else -1)  # toward zero; the rest stays with the old trade
-        closing["qty"], closing["fee"], closing["after"] = held, fee - share, 0
-        opening["qty"], opening["fee"], opening["before"], opening["realized"] = new, share, 0, 0
+        for name in ("fee", "charged"):
+            opening[name] = divide_down(int(opening[name]), new, total)
+            closing[name] -= opening[name]
+        closing["qty"], closing["after"] = held, 0
+        opening["qty"], opening["before"], opening["realized"] = new, 0, 0
     return legs
+
+
+def divide_down(money: int, part: int, whole: int) -> int:
+    """The share of a part, toward zero; the rest stays with the old trade."""
+    return abs(money) * part // whole * (1 if money >= 0 else -1)
 
 
 def group_legs(legs: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -163,12 +211,13 @@ def group_legs(legs: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     trades["closed_seq"], trades["closed_ts"] = np.where(closed, last["seq"], 0), np.where(closed, last["ts"], 0)
     trades["max_qty"] = np.maximum.reduceat(np.maximum(np.abs(legs["before"]), np.abs(legs["after"])), starts)
     enters = (legs["before"] == 0) | ((legs["before"] > 0) == (legs["side"] > 0))
-    value = legs["qty"] * legs["px"]
+    value = wide_product(legs["qty"], legs["px"])
     for name, leaves in (("entry", False), ("exit", True)):
         chosen = enters != leaves
         trades[f"{name}_qty"] = sum_groups(np.where(chosen, legs["qty"], 0), starts)
         trades[f"{name}_value"] = sum_groups(np.where(chosen, value, 0), starts)
-    trades["realized"], trades["fees"] = sum_groups(legs["realized"], starts), sum_groups(legs["fee"], starts)
+    trades["realized"] = sum_groups(legs["realized"], starts)
+    trades["fees"] = sum_groups(legs["fee"] + legs["charged"], starts)
     return trades, first["key"]
 
 
@@ -182,7 +231,8 @@ def _join(carried: np.void, trade: np.ndarray) -> None:
     """Put what an open trade already had in front of its continuation."""
     for name in ADDED:
         trade[name] += carried[name]
-        checked(trade[name])
+        if name not in VALUES:
+            checked(trade[name])
     trade["max_qty"] = np.maximum(trade["max_qty"], carried["max_qty"])
     for name in ("side", "opened_seq", "opened_ts"):
         trade[name] = carried[name]

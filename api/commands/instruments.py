@@ -27,7 +27,7 @@ FLAGS = {  # form: the flags it takes beside --json
 }
 SPELLED = {"start": "--from"}
 DATED = ("tick", "lot", "freeze")
-UNDATED = ("isin", "listed", "delisted", "calendar", "settlement")
+UNDATED = ("isin", "listed", "delisted", "calendar", "settlement", "exchange", "segment", "kind")
 LINES_MOST = 200  # of a list for people
 
 
@@ -177,11 +177,19 @@ def _set(options: Namespace) -> int:
         registry = Registry.load(home)
         known = _known(registry, symbol)
         if undated:
-            registry.edit([replace(known, **undated)])  # type: ignore[arg-type] # texts all
+            registry.edit([replace(known, **_words(undated))])
         if dated:
             registry.change(symbol, start or "", **{name: _number(known, name, text) for name, text in dated.items()})
         registry.save()
     return _say(_known(registry, symbol), options)
+
+
+def _words(undated: dict[str, str]) -> dict[str, Any]:
+    """Undated terms as they are kept: texts all but the kind. Raises ConfigError."""
+    kinds = [kind.value for kind in InstrumentKind]
+    if undated.get("kind", kinds[0]) not in kinds:
+        raise ConfigError(f"kind={undated['kind']}: it is one of {', '.join(kinds)}")
+    return undated | ({"kind": InstrumentKind(undated["kind"])} if "kind" in undated else {})
 
 
 def _rename(options: Namespace) -> int:

@@ -135,6 +135,8 @@ def _print_live(found: dict) -> None:
         f"{found['orders']:,} orders, {found['fills']:,} fills, equity {found['final_equity']}\n"
         f"account tape {found['tape']}\ndecision digest {found['decision_digest']}\ntape digest {found['tape_digest']}"
     )
+    if found["kill_level"] != "OFF":
+        print(f"the kill switch is at {found['kill_level']}: `onetape kill --show` says why, a person resets it")
 
 
 def _how_restored(found: dict) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adapters.tape.families import split_rows, to_table
-from kernel.codes import Kind, Status, TradingState
+from kernel.codes import KillLevel, Kind, Status, TradingState
 from kernel.fold import Fold
 from kernel.schema import FAMILIES, FAMILY_OF, MONEY, PRICE, events
 from kernel.state import Capacity, Rules
@@ -15,7 +15,7 @@ from projections.event_views import KIND_VIEWS, NAMES, Lot, create_views, stored
 from projections.migrate import list_migrations, migrate
 from projections.names import read_config
 from projections.projector import Projector
-from projections.watch import WATCHED
+from projections.watch import OF_PURSE, WATCHED
 from tests.projections.handmade import BUY, SELL, HandTape
 from tests.projections.recording import record, with_actions
 from tests.projections.test_projector import project, tables
@@ -43,8 +43,9 @@ def dicts(connection, sql, parameters=()):
 def check_as_of(connection, state, run, seq):
     """The three macros at `seq` against the tables of the kernel."""
     [account] = dicts(connection, "SELECT * FROM account_as_of(?, ?)", ["t", seq])
-    wanted = {name: int(state.account[name][0]) for name in WATCHED}
+    wanted = {name: int((state.purses if name in OF_PURSE else state.account)[name][0]) for name in WATCHED}
     wanted["trading_state"] = TradingState(wanted["trading_state"]).name
+    wanted["kill_level"] = KillLevel(wanted["kill_level"]).name
     assert {name: account[name] for name in WATCHED} == wanted, seq
     held = {
         (p["strategy"], p["symbol"]): p for p in dicts(connection, "SELECT * FROM positions_as_of(?, ?)", ["t", seq])
@@ -179,15 +180,22 @@ def test_read_models_of_the_first_version_are_folded_in_again():
 # Views over events ----------------------------------------------------------------------------------------------------
 
 
-def over(tapes):
-    """A database with the views over rows in memory, by name of their tape."""
+SAME = (("ALPHA", 10_000), ("BETA", 10_000))
+
+
+def over(tapes, **named):
+    """A database with the views over rows in memory, by name of their tape; `named`: (symbol, px_scale) of its own."""
     connection = duckdb.connect()
     connection.execute(NAMES)
-    connection.execute("INSERT INTO instruments VALUES (0, 'ALPHA', 1, 'INR'), (1, 'BETA', 1, 'INR')")
     stored = {}
     for name, rows in tapes.items():
         connection.execute("INSERT INTO tapes VALUES (?, 'PAPER', ?)", [name, int(rows["seq"][-1])])
         connection.execute("INSERT INTO strategies VALUES (?, 0, 'account'), (?, 1, ?)", [name, name, f"of {name}"])
+        for number, (symbol, scale) in enumerate(named.get(name, SAME)):
+            about = [name, number, number, symbol, scale]
+            connection.execute(
+                "INSERT INTO run_instruments VALUES (?, ?, ?, ?, 'EQUITY', NULL, 'INR', 1, 1, ?, 1, 1, 1)", about
+            )
         for family, part in split_rows(rows):
             connection.register(f"{name}_{family.name}", to_table(family, part))
             lot = Lot(f"{name}_{family.name}", f"'{name}'", frozenset(stored_columns(family)))
@@ -240,6 +248,29 @@ def test_every_kind_has_its_view_with_exact_values():
         assert [[r[n] for n in stored_columns(family)] for r in raw] == [
             [w[n].item() for n in stored_columns(family)] for w in wanted
         ]
+
+
+def test_numbers_and_scales_are_each_tapes_own():
+    rows = one_of_each()
+    connection = over({"a": rows, "b": rows}, b=(("COIN", 10**8), ("OTHER", 1)))
+    px = int(rows["px"][rows["kind"] == Kind.ORDER_FILLED][0])
+    found = dicts(connection, "SELECT tape, symbol, px, fee FROM order_filled ORDER BY tape")
+    fee = Decimal(int(rows["fee"][rows["kind"] == Kind.ORDER_FILLED][0])) / 10_000
+    assert found == [
+        {"tape": "a", "symbol": "ALPHA", "px": Decimal(px) / 10**4, "fee": fee},
+        {"tape": "b", "symbol": "COIN", "px": Decimal(px) / 10**8, "fee": fee},
+    ]
+    [tripped] = dicts(over({"a": rows}), "SELECT kind, reason, level FROM tripped")
+    assert tripped == {"kind": "TRIPPED", "reason": None, "level": None}
+
+
+def test_the_names_of_a_run_are_one_table():
+    """What a bare connection makes is what the migrations make."""
+    bare, migrated = duckdb.connect(), duckdb.connect()
+    bare.execute(NAMES)
+    migrate(migrated)
+    columns = "SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = 'run_instruments'"
+    assert bare.execute(columns).fetchall() == migrated.execute(columns).fetchall()
 
 
 def test_tapes_stand_side_by_side_and_events_as_of_is_bound():
