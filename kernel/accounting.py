@@ -10,7 +10,7 @@ loss, and at the end of the day the gain or loss of what is open is paid, which 
 
 from kernel.amounts import amount, fits_amount
 from kernel.codes import InstrumentClass, Product, code
-from kernel.jit import jit_call
+from kernel.jit import jit_call, jit_shared
 from kernel.lots import count_lots, restate_lots, revalue_lots
 from kernel.margin import count_margin, mark_instrument, move_quantity
 from kernel.tables import book, instrument_row, market, position, purse, rules
@@ -43,7 +43,7 @@ def assert_money(q):
     assert abs(q.fees) < MONEY_MAX, "fees are beyond what money holds"
 
 
-@jit_call
+@jit_shared
 def apply_fill(s, strategy, instrument, side, qty, px, fee):
     """Book a fill: cash, the strategy's position and book, the account."""
     row, b, m = instrument_row(s, instrument), book(s, strategy), market(s, instrument)

@@ -5,7 +5,7 @@ Quantities and prices are integers of an instrument's own scale; `num / den` of 
 amount is rounded once, when it is made, and what is kept from then on is that amount.
 """
 
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import instrument_row, purse, rules
 from kernel.units import DOWN, HALF_EVEN, MONEY_MAX, PX_MAX, SHARE, UP, fits_product, mul_div
 
@@ -94,7 +94,7 @@ def free_cash(s, currency):
     return free
 
 
-@jit_call
+@jit_shared
 def share_of(money, share, up):
     """A share (1e-9) of an amount that is not negative; `up` 1 rounds up, 0 down."""
     if share == SHARE:

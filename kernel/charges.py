@@ -7,7 +7,7 @@ delivery.
 """
 
 from kernel.codes import Basis, Item, Product, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import charge, instrument_row, items, segment_row
 from kernel.units import DOWN, HALF_UP, SHARE, mul_div
 
@@ -43,7 +43,7 @@ def _line(rule, value, exercised, filled, charged, days):
     return total - charged
 
 
-@jit_call
+@jit_shared
 def list_charges(s, segment, product, side, ts, value, exercised, filled, charged, days):
     """The lines of a fill of `value` (or of what an exercised option is worth, or of a day), into `items(s)`.
 
@@ -81,7 +81,7 @@ def charges_for(s, instrument, product, side, ts, value, filled, charged):
     return list_charges(s, segment, product, side, ts, value, 0, filled, charged, 0)
 
 
-@jit_call
+@jit_shared
 def count_turnover(s, instrument, product, side, ts, value, exercised):
     """Add what was traded, or exercised, to the rules that charge a share of it: notes are reckoned on the sums."""
     segment = instrument_row(s, instrument).segment

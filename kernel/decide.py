@@ -20,7 +20,7 @@ from kernel.frame import (
     REPLACE,
 )
 from kernel.gateway import send_cancel
-from kernel.jit import call_program, jit, jit_call
+from kernel.jit import call_program, jit, jit_call, jit_shared
 from kernel.links import settle_links, trailing_trigger
 from kernel.orders import find_slot, first_after
 from kernel.rehearse import fold_answers
@@ -136,7 +136,7 @@ def _fill_context(s, strategy, instrument):
     ctx.price, ctx.count = m.mark / row.px_scale, 0
 
 
-@jit_call
+@jit_shared
 def _carry_out(s, strategy, here, cause, ts_event, ts_init, code):
     """Turn the call's intents into events; an exception or too many signals stops the strategy instead.
 

@@ -9,7 +9,7 @@ from kernel.accounting import apply_dividend, apply_split
 from kernel.amounts import equity_of, in_base
 from kernel.bars import clear_bar, count_trade
 from kernel.codes import Flag, KillLevel, Kind, Origin, Reason, Status, TimerCode, TradingState, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import result_of
 from kernel.margin import mark_instrument
 from kernel.orders import count_order, count_recent, open_slot
@@ -246,7 +246,7 @@ def _fold_guard(s, e):
         a.kill_level, a.kill_seq = e.level, e.seq
 
 
-@jit_call
+@jit_shared
 def _take_result(s, strategy, anew):
     """Note what the account is worth, or what a strategy made; `anew` 1: falls and losses count from here."""
     t = tally(s, strategy)

@@ -20,7 +20,7 @@ from kernel.amounts import amount, fits_amount
 from kernel.charges import charges_for, listed
 from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce, code
 from kernel.events import VENUE_SIM, emit, report
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.links import settle_links
 from kernel.orders import find_gone, find_slot
 from kernel.protection import protected_px
@@ -77,7 +77,7 @@ def slipped(s, bar, o, qty, px):
     return slipped_by(s, o, px, away)
 
 
-@jit_call
+@jit_shared
 def slipped_by(s, o, px, more):
     """`px` moved against the order by what does not hang on a bar, and by `more`."""
     r, tick = rules(s), max(1, instrument_row(s, o.instrument).tick)

@@ -7,7 +7,7 @@ it.
 
 from kernel.codes import KillLevel, Kind, Reason, code
 from kernel.events import KERNEL, draft, emit
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import MINUTE, of_last
 from kernel.tables import account, book, limits, rules, tally
 from kernel.units import SHARE, UP, mul_div
@@ -58,7 +58,7 @@ def _fall_of(s, strategy):
     return mul_div(t.peak - t.result, SHARE, whole, UP)
 
 
-@jit_call
+@jit_shared
 def _trip(s, strategy, reason, measured, bound, cause, ts_event, ts_init):
     level = limits(s, 0).trip_level
     level = CANCEL_ALL if level == 0 else level

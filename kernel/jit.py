@@ -5,9 +5,11 @@ seldom passes. numba does not notice a changed helper, so the cache folder is na
 (`kernel.codehash`).
 """
 
+import ast
 import ctypes
 import inspect
 import os
+import textwrap
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -40,6 +42,20 @@ if COMPILED:
 
     def jit_call(f: Callable) -> Callable:
         """Compile a kernel helper that stays a call: left to itself LLVM inlines it everywhere, for minutes."""
+        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
+        made = tree.body[0]
+        assert isinstance(made, ast.FunctionDef)
+        made.decorator_list = []
+        made.body.insert(1 if ast.get_docstring(made) else 0, ast.parse("stays_a_call()").body[0])
+        ast.increment_lineno(ast.fix_missing_locations(tree), f.__code__.co_firstlineno - 1)
+        scope: dict = {}
+        f.__globals__["stays_a_call"] = stays_a_call
+        exec(compile(tree, f.__code__.co_filename, "exec"), f.__globals__, scope)
+        return _part(scope[f.__name__], f, forceinline=False, error_model="numpy")
+
+    def jit_shared(f: Callable) -> Callable:
+        """As `jit_call`, of a helper that is called with whole numbers of several widths: it is compiled once, behind a
+        small one for each."""
         names = list(inspect.signature(f).parameters)
         scope = {"body": jit(f), "stays_a_call": stays_a_call, "i8": i8}
         passed = ", ".join(f"i8({name})" for name in names)
@@ -158,7 +174,7 @@ else:
     def jit(f: Callable) -> Callable:
         return f
 
-    jit_call = jit_entry = jit_user = jit_helper = jit
+    jit_call = jit_shared = jit_entry = jit_user = jit_helper = jit
 
     def jit_program(f: Callable) -> Callable:
         """numpy's numbers warn where compiled ones say nothing; a division by zero raises in `kernel.checked`."""

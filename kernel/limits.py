@@ -6,7 +6,7 @@ oneself are looked at for every order. 0 is no limit.
 
 from kernel.amounts import amount, in_base
 from kernel.codes import OrderType, Product, Reason, Side, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.rows import RING
 from kernel.tables import account, instrument_row, limits, market, order, position, recent, rules, tally
 from kernel.units import SHARE, mul_div
@@ -36,7 +36,7 @@ SECOND, MINUTE, DAY = 10**9, 60 * 10**9, 86_400 * 10**9
 RATIO_FROM = 100  # messages, before their number a fill says anything
 
 
-@jit_call
+@jit_shared
 def of_last(s, ring, total, ts, span):
     """How many of the last RING that `ring` counts came within `span` before `ts`."""
     low, high = 0, min(total, RING)  # times ascend with n: the first within the span, by halves
@@ -59,7 +59,7 @@ def refuse_limits(s, e, opening, worth):
     return _refuse_limits(s, e, opening, worth)
 
 
-@jit_call
+@jit_shared
 def _refuse_limits(s, e, opening, worth):
     reason, actual, allowed = _refuse_place(s, e, opening)
     for turn in range(2 if account(s).limited != 0 else 0):

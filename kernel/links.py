@@ -8,7 +8,7 @@ answer late, and a fill that was under way meanwhile counts.
 
 from kernel.codes import Flag, OrderType, Reason, Status, code
 from kernel.gateway import release, send_cancel, send_replace
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.orders import next_after
 from kernel.reserve import closable
 from kernel.tables import market, order, position
@@ -31,7 +31,7 @@ def settle_links(s, strategy, instrument, cause):
         _settle(s, strategy, instrument, cause)
 
 
-@jit_call
+@jit_shared
 def _settle(s, strategy, instrument, cause):
     slot = market(s, instrument).order_head
     while slot >= 0:

@@ -13,7 +13,7 @@ from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.execution import fill_charges
 from kernel.guards import look_at_guards
-from kernel.jit import jit, jit_call, jit_entry
+from kernel.jit import jit, jit_call, jit_entry, jit_shared
 from kernel.links import settle_links
 from kernel.orders import find_slot, owner_of
 from kernel.rehearse import fold_answers, fold_rest
@@ -260,7 +260,7 @@ def _decide_bars(s):
     return True
 
 
-@jit_call
+@jit_shared
 def _close_bar(s, cause, instrument, ends):
     e = draft(s, BAR, KERNEL, cause.seq, cause.ts_event, cause.ts_init)
     write_bar(s, e, instrument)
@@ -352,7 +352,7 @@ def cancel_all(s):
                 cancel_position(s, cause, strategy, instrument, KILLED, 0)
 
 
-@jit_call
+@jit_shared
 def flatten(s, strategy, instrument):
     """Close a position for which nothing works, once the kill switch has taken all orders back."""
     a = account(s)

@@ -13,7 +13,7 @@ An exchange's own margin (SPAN) is a table of its own; `margin` is one rate an i
 
 from kernel.amounts import amount, highest_px, share_of
 from kernel.codes import InstrumentClass, Product, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import instrument_row, purse
 from kernel.units import MONEY_MAX, SHARE
 
@@ -93,7 +93,7 @@ def block(s, instrument, product, side, qty, px, up):
     return _block(s, instrument, product, side, qty, px, up)
 
 
-@jit_call
+@jit_shared
 def _block(s, instrument, product, side, qty, px, up):
     row = instrument_row(s, instrument)
     if not on_margin(row, product) or (row.asset == OPTION and side > 0):
@@ -103,7 +103,7 @@ def _block(s, instrument, product, side, qty, px, up):
     return share_of(amount(s, instrument, qty, px), row.margin, up)
 
 
-@jit_call
+@jit_shared
 def move_quantity(s, instrument, m, qty, cost):
     """An instrument's positions change by `qty` and `cost`."""
     m.net_qty += qty
@@ -127,7 +127,7 @@ def mark_instrument(s, instrument, m, mark):
         _mark_instrument(s, instrument, m, mark)
 
 
-@jit_call
+@jit_shared
 def _mark_instrument(s, instrument, m, mark):
     row = instrument_row(s, instrument)
     q = purse(s, row.currency)

@@ -5,7 +5,7 @@ canceled or expired are remembered for a while: a fill may have been under way.
 """
 
 from kernel.codes import Flag, OrderType, Side, Status, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.reserve import set_aside, value_order
 from kernel.tables import account, book, bound, gone_order, limits, market, order, position, recent, rules, tally
 
@@ -113,7 +113,7 @@ def count_working(s, o, qty, orders):
         tally(s, o.strategy).open_orders += orders
 
 
-@jit_call
+@jit_shared
 def count_message(s, strategy, ts):
     """Count what was sent to the venue, for the account and for its strategy."""
     _count_message(s, 0, ts)
@@ -168,7 +168,7 @@ def count_fill(s, strategy, ts):
         t.fills_day += 1
 
 
-@jit_call
+@jit_shared
 def find_slot(s, instrument, order_id):
     """Slot of a working order, -1 when there is none."""
     if instrument < 0 or instrument >= rules(s).instruments:
@@ -192,7 +192,7 @@ def bury(s, o):
     a.gone += 1
 
 
-@jit_call
+@jit_shared
 def find_gone(s, instrument, order_id):
     """Row of a remembered order, -1 when there is none."""
     for row in range(min(account(s).gone, s.gone_count)):
@@ -202,7 +202,7 @@ def find_gone(s, instrument, order_id):
     return -1
 
 
-@jit_call
+@jit_shared
 def first_after(s, instrument, order_id):
     """Slot of the oldest working order of an instrument that is younger than `order_id`, -1 for none."""
     slot = market(s, instrument).order_head

@@ -8,14 +8,14 @@ call sees the account as it was.
 from kernel.codes import Kind, Origin, code
 from kernel.evolve import evolve
 from kernel.frame import HERE, INTENTS
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import call_frame, input_event
 
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
 EXTERNAL, BAR = code(Origin.EXTERNAL), code(Kind.BAR)
 
 
-@jit_call
+@jit_shared
 def fold_answers(s, strategy, cause):
     """Fold the recorded answers to one call: its signals or its fault, and all they led to; with strategy 0, what comes
     before the first of any. Returns how many signals or faults, -1 when a signal is another than was just asked for."""

@@ -4,7 +4,7 @@ from kernel.accounting import apply_charge, apply_fill, apply_variation
 from kernel.amounts import amount, fits_amount
 from kernel.charges import count_turnover
 from kernel.codes import Flag, Kind, Origin, Product, Reason, Status, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.lifecycle import TRANSITION
 from kernel.orders import bury, count_fill, count_message, count_recent, count_working, find_gone, find_slot, free_slot
 from kernel.reserve import set_aside, value_order
@@ -270,7 +270,7 @@ def _resize_held(s, o, before):
             y.full_qty = o.qty
 
 
-@jit_call
+@jit_shared
 def _tell_links(s, o, qty, px, seq):
     """Count a fill of `qty` with the orders that wait for this one or are of its pair; 0: it is at its end."""
     if position(s, o.strategy, o.instrument).linked == 0 and not o.flags & HELD:

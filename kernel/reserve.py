@@ -10,7 +10,7 @@ from kernel.accounting import fee_of
 from kernel.amounts import amount, fits_amount, in_base
 from kernel.charges import charges_for
 from kernel.codes import Flag, Status, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.margin import block
 from kernel.tables import account, instrument_row, market, order, position, purse, tally
 from kernel.units import MONEY_MAX, PX_MAX
@@ -37,7 +37,7 @@ def cheapest_px(s, strategy, instrument, side):
     return px
 
 
-@jit_call
+@jit_shared
 def cash_for(s, instrument, product, side, qty, px, filled, charged):
     """What filling `qty` at `px` takes from free cash, money: what it blocks, the fee and the charges of an order that
     was filled for `filled` before and charged `charged` of brokerage."""
@@ -52,7 +52,7 @@ def closable(side, held):
     return max(0, -side * held)
 
 
-@jit_call
+@jit_shared
 def to_set_aside(s, strategy, instrument, product, side, working, value, px):
     """Cash for `working` orders of a side that are worth `value` together; `px` is that of one that is not yet working,
     PX_MAX for none."""
@@ -65,7 +65,7 @@ def to_set_aside(s, strategy, instrument, product, side, working, value, px):
     return max(0, value - freed)
 
 
-@jit_call
+@jit_shared
 def set_aside(s, strategy, instrument):
     """Set cash aside anew for the working orders of a position."""
     p = position(s, strategy, instrument)

@@ -14,7 +14,7 @@ from kernel.codes import (
     code,
 )
 from kernel.frame import LINKS
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import refuse_limits
 from kernel.orders import find_slot
 from kernel.reserve import cash_for, closable, to_set_aside
@@ -203,7 +203,7 @@ def _must_not_open(s, e, need):
     return 1 if short or left or state_of_trading(s) != 0 or need > free else 0
 
 
-@jit_call
+@jit_shared
 def _refuse_size(s, strategy, instrument, qty, px):
     """Whether one order is too large: (reason, actual, allowed)."""
     most = min(limits(s, 0).max_order_qty, limits(s, strategy).max_order_qty)
@@ -223,7 +223,7 @@ def _may_short(s, strategy):
     return limits(s, 0).allow_short != 0 and limits(s, strategy).allow_short != 0
 
 
-@jit_call
+@jit_shared
 def _refuse_opening(s, strategy, instrument, side, working, need):
     """Whether a position may grow to that, and cash covers it: (reason, actual, allowed). `working` is what works on
     this side, this order with it."""

@@ -10,7 +10,7 @@ from kernel.amounts import amount
 from kernel.charges import list_charges, list_note, listed
 from kernel.codes import InstrumentClass, Kind, Product, Reason, Side, code
 from kernel.events import KERNEL, draft, emit
-from kernel.jit import jit_call
+from kernel.jit import jit_call, jit_shared
 from kernel.tables import instrument_row, market, position, purse, rules, segment_row
 from kernel.units import DOWN, mul_div
 
@@ -21,7 +21,7 @@ INSTRUMENT_EXPIRED = code(Reason.INSTRUMENT_EXPIRED)
 DELIVERY, BUY = code(Product.DELIVERY), code(Side.BUY)
 
 
-@jit_call
+@jit_shared
 def send_charge(s, cause, strategy, instrument, order_id, lines):
     """CHARGED with these lines, after the event that caused it; nothing where they are all 0."""
     brokerage, stt, transaction, ipft, sebi, stamp, gst, dp = lines
@@ -34,7 +34,7 @@ def send_charge(s, cause, strategy, instrument, order_id, lines):
     emit(s, e)
 
 
-@jit_call
+@jit_shared
 def _settled(s, cause, strategy, instrument, side, qty, px, reason):
     e = draft(s, SETTLED, KERNEL, cause.seq, cause.ts_event, cause.ts_init)
     p = position(s, strategy, instrument)

@@ -3,7 +3,7 @@
 from kernel.codes import Flag, Kind, OrderType, Reason, Status, TimeInForce, code
 from kernel.events import KERNEL, copy_terms, draft, emit
 from kernel.gateway import acknowledge, send_cancel, send_replace
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.orders import first_after
 from kernel.protection import protected_px
 from kernel.reserve import closable
@@ -18,7 +18,7 @@ ST_PENDING_CANCEL = code(Status.PENDING_CANCEL)
 NONE, PARENT_GONE, REQUESTED = code(Reason.NONE), code(Reason.PARENT_GONE), code(Reason.REQUESTED)
 
 
-@jit_call
+@jit_shared
 def deny(s, signal, reason, actual, allowed):
     """ORDER_DENIED for a signal, with the number that caused it and the one that was allowed."""
     e = draft(s, DENIED, KERNEL, signal.seq, signal.ts_event, signal.ts_init)
@@ -90,7 +90,7 @@ def send_close(s, cause, ts_event, ts_init, strategy, instrument, reason):
         left -= qty
 
 
-@jit_call
+@jit_shared
 def cancel_position(s, cause, strategy, instrument, reason, opening):
     """Ask for the cancel of all that works for a position; with `opening` 1, of what may open it."""
     slot = market(s, instrument).order_head

@@ -1,14 +1,14 @@
 """Stops whose trigger follows the best price since they were sent, and never goes back."""
 
 from kernel.codes import OrderType, Side, code
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import account, instrument_row, market, order, touched
 from kernel.units import DOWN, UP, mul_div
 
 BUY, TRAILING_STOP = code(Side.BUY), code(OrderType.TRAILING_STOP)
 
 
-@jit_call
+@jit_shared
 def trailing_trigger(s, instrument, side, trail, px):
     """The trigger `trail` behind `px`, on the tick, away from the price."""
     tick = max(1, instrument_row(s, instrument).tick)
@@ -17,7 +17,7 @@ def trailing_trigger(s, instrument, side, trail, px):
     return max(tick, mul_div(max(0, px - trail), 1, tick, DOWN) * tick)
 
 
-@jit_call
+@jit_shared
 def follow_price(s, instrument, high, low, ts):
     """Move the triggers of trailing stops that were working by `ts` behind the best price since then."""
     slot = market(s, instrument).order_head

@@ -4,7 +4,7 @@ Prices and money are integers in 1/SCALE of the currency. Products of two int64 
 intermediate leaves int64 (Knuth, TAOCP 2, 4.3.1); `tests/kernel/test_units.py` holds it against Python's integers.
 """
 
-from kernel.jit import jit, jit_call
+from kernel.jit import jit, jit_call, jit_shared
 
 SCALE = 10_000  # units in one rupee or dollar
 SHARE = 1_000_000_000  # units in a share of one
@@ -52,7 +52,7 @@ def _divide_wide(a, b, c):
     return quotient, high
 
 
-@jit_call
+@jit_shared
 def mul_div(a, b, c, rounding):
     """a * b / c rounded as named, exact whatever the size of a * b.
 
