@@ -41,6 +41,10 @@ REASONS = {
     "max_errors_minute": Reason.ERROR_RATE,
 }
 assert set(REASONS) == set(GUARDS)
+COUNTED = {
+    "max_rejects_minute": (int(Kind.ORDER_REJECTED),),
+    "max_errors_minute": (int(Kind.ANOMALY), int(Kind.STRATEGY_FAULT)),
+}
 KILLED, TRIPPED = int(Reason.KILLED), int(Kind.TRIPPED)
 Seen = Callable[[int], None]
 
@@ -88,7 +92,7 @@ class Drill:
                 "reason": t.reason.name,
                 "measured": _plain(name, t.measured),
                 "limit": _plain(name, t.limit),
-                "equity": decimal_text(t.equity),
+                "equity": _amount(t.equity),
                 "denied": t.denied,
                 "canceled": t.canceled,
                 "fills": t.fills,
@@ -98,9 +102,9 @@ class Drill:
             "level": self.level.name,
             "limits": {name: _plain(name, value) for name, value in self.limits.items()},
             "tripped": when,
-            "equity_with": decimal_text(self.equity_with),
-            "equity_without": decimal_text(self.equity_without),
-            "saved": decimal_text(self.equity_with - self.equity_without),
+            "equity_with": _amount(self.equity_with),
+            "equity_without": _amount(self.equity_without),
+            "saved": _amount(self.equity_with - self.equity_without),
             "positions_held": self.held,
             "nearest": {name: _plain(name, value) for name, value in self.nearest.items()},
             "code_changed": self.code_changed,
@@ -113,15 +117,16 @@ class Drill:
         if self.tripped is None:
             lines.append("it never trips")
             for name, most in self.nearest.items():
-                limit, share = self.limits[name], most / self.limits[name]
-                said = f"{self._text(name, most)} of {self._text(name, limit)} ({share:.0%})"
+                share = most / self.limits[name]
+                said = f"{self._text(name, most)} of {self._text(name, self.limits[name])} ({share:.0%})"
                 lines.append(f"  {name:<20} came to {said}")
             return [*lines, f"equity at the end   {self._money(self.equity_without)}"]
         t, saved = self.tripped, self.equity_with - self.equity_without
         name = _limit_of(t.reason)
+        measured, limit = self._text(name, t.measured), self._text(name, t.limit)
         lines += [
             f"tripped at          {stamp_text(t.ts, self.timezone, seconds=True)}, seq {t.seq:,}",
-            f"because             {REASON_TEXT[t.reason]}: {self._text(name, t.measured)} > {self._text(name, t.limit)}",
+            f"because             {REASON_TEXT[t.reason]}: {measured}, the limit is {limit}",
             f"equity then         {self._money(t.equity)}",
             f"equity at the end   {self._money(self.equity_with)} with it, {self._money(self.equity_without)} without",
             f"it would have       {'saved' if saved >= 0 else 'cost'} {self._money(abs(saved))}",
@@ -146,11 +151,15 @@ def _limit_of(reason: Reason) -> str:
     return next(name for name, one in REASONS.items() if one is reason)
 
 
-def _plain(name: str, value: int) -> str | int:
+def _plain(name: str, value: int) -> Decimal | int:
     """As it is written in the settings: money, percent, a count."""
     if name == "max_day_loss":
-        return decimal_text(value)
-    return f"{Decimal(value) / (SHARE // 100):.4f}" if name == "max_drawdown" else value
+        return _amount(value)
+    return round(Decimal(value) / (SHARE // 100), 5) if name == "max_drawdown" else value
+
+
+def _amount(units: int) -> Decimal:
+    return Decimal(decimal_text(units))
 
 
 def parse_limits(texts: Sequence[str]) -> dict[str, int]:
@@ -239,7 +248,8 @@ class _Run:
         self.trip: np.void | None = None
         self.trip_inputs = self.denied = self.canceled = self.fills = 0
         self.most = dict.fromkeys(measure, 0)
-        self._times: dict[str, list[np.ndarray]] = {"max_rejects_minute": [], "max_errors_minute": []}
+        self._tally = self.engine.state.tallies[0]
+        self._times: dict[str, list[np.ndarray]] = {name: [] for name in COUNTED}
 
     def drive(self) -> None:
         for count in self._batches():
@@ -247,7 +257,7 @@ class _Run:
             for cut in self._cuts(count):
                 while start < cut:
                     start += self.engine.run(start, cut - start)
-                    self._look(self.engine.outputs, count)
+                    self._note(self.engine.outputs) if self.most else self._look(self.engine.outputs, count)
                 self._measure()
                 if self._done + cut == self._stop_at:
                     self.equity_there = _equity(self.engine)
@@ -300,20 +310,22 @@ class _Run:
             self.denied += int((after & killed & (kind == int(Kind.ORDER_DENIED))).sum())
             self.canceled += int((after & killed & (kind == int(Kind.ORDER_CANCELED))).sum())
             self.fills += int((after & (kind == int(Kind.ORDER_FILLED))).sum())
-        if self.most:
-            errors = np.isin(kind, (int(Kind.ANOMALY), int(Kind.STRATEGY_FAULT)))
-            self._times["max_rejects_minute"].append(rows["ts_init"][kind == int(Kind.ORDER_REJECTED)])
-            self._times["max_errors_minute"].append(rows["ts_init"][errors])
+
+    def _note(self, rows: np.ndarray) -> None:
+        """When what the rates count happened."""
+        for name in self.most.keys() & COUNTED.keys():
+            if len(rows):
+                self._times[name].append(rows["ts_init"][np.isin(rows["kind"], COUNTED[name])])
 
     def _measure(self) -> None:
-        t = self.engine.state.tallies[0] if self.most else None
-        if t is None:
+        if not self.most:
             return
+        t = self._tally
         if "max_day_loss" in self.most:
-            self.most["max_day_loss"] = max(self.most["max_day_loss"], int(t["day_result"] - t["result"]))
-        if "max_drawdown" in self.most and t["peak"] > 0:
-            fall = int(t["peak"] - t["result"])
-            self.most["max_drawdown"] = max(self.most["max_drawdown"], -(-fall * SHARE // int(t["peak"])))
+            self.most["max_day_loss"] = max(self.most["max_day_loss"], t.day_result.item() - t.result.item())
+        if "max_drawdown" in self.most and t.peak > 0:
+            fall = t.peak.item() - t.result.item()
+            self.most["max_drawdown"] = max(self.most["max_drawdown"], -(-fall * SHARE // t.peak.item()))
 
 
 def _equity(engine: Engine) -> int:

@@ -205,7 +205,7 @@ def _require_clean(session: "Session") -> None:
     if len(waiting):
         raise NotReplayable(
             f"{session.folder.name}: a cancel or change of {len(waiting)} orders (the first is "
-            f"{waiting.min()}) has no answer yet: start `onetape live`, which sends nothing new, until it has, then reset"
+            f"{waiting.min()}) has no answer yet: start `onetape live`, which sends nothing new, until it has"
         )
     try:
         require_inputs(session.folder, 0, None)

@@ -20,6 +20,7 @@ __all__ = ["html_report", "terminal_report"]
 
 TRADES_MOST = 1_000  # rows in the page; beyond, the first and last half of it
 BARS_MOST = 40  # rows of a bar list; beyond, the best and worst half of it
+SEGMENTS_MOST = 6  # columns of charges
 HEAT_STEPS = 6
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -63,8 +64,11 @@ class _Words:
     def result(self, units, places=2):
         return self.money(units, places, signed=True)
 
-    def price(self, units):
-        return _minus(fmt.price_text(units, self.currency))
+    def price(self, units, scale=fmt.SCALE):
+        return _minus(fmt.price_text(units, self.currency, scale))
+
+    def trip(self, trip):
+        return fmt.trip_line(trip, self.timezone)
 
     def count(self, number):
         return _minus(fmt.count_text(number, self.currency))
@@ -119,6 +123,7 @@ def _view(data):
         "month_names": MONTHS,
         "instruments": _bar_list(data["by_instrument"], "symbol"),
         "strategies": _bar_list(data["by_strategy"], "strategy"),
+        "charges": fmt.charge_table(data["charges"], SEGMENTS_MOST) if data["charges"] else None,
         "trades_first": trades[:half] if left_out else trades,
         "trades_last": trades[-half:] if left_out else [],
         "trades_left_out": left_out,

@@ -37,13 +37,39 @@ def money_text(units, currency, places=2, signed=False):
     return f"{sign}{symbol}{count_text(whole, currency)}" + (f".{rest:0{places}d}" if places else "")
 
 
-def price_text(units, currency):
-    """A price without symbol, with two places, or four where it has them."""
+def price_text(units, currency, scale=SCALE):
+    """A price of `scale` units without symbol, with two places, or four, or all it has where that is not enough."""
     if units is None:
         return NONE
-    places = 2 if units % 100 == 0 else 4
-    text = money_text(abs(units), currency, places)
-    return ("-" if units < 0 else "") + text[len(_SYMBOLS.get(currency, f"{currency} ")) :]
+    places = len(str(scale)) - 1
+    whole, rest = divmod(abs(units), scale)
+    decimals = f"{rest:0{places}d}".rstrip("0") if places else ""
+    shown = decimals.ljust(2 if len(decimals) <= 2 else 4, "0")
+    return ("-" if units < 0 else "") + f"{count_text(whole, currency)}.{shown}"
+
+
+def charge_table(rows, most):
+    """Charges as ([segment], [(item, [amount by segment], sum)], [sum by segment], sum): beyond `most` segments, the
+    smaller ones are one column."""
+    sums: dict = {}
+    for row in rows:
+        sums[row["segment"]] = sums.get(row["segment"], 0) + row["amount"]
+    first = sorted(sums, key=lambda name: -abs(sums[name]))[: most if len(sums) <= most else most - 1]
+    names = [name for name in sums if name in first] + ["others"] * (len(first) < len(sums))
+    items: dict = {}
+    for row in rows:
+        cells = items.setdefault(row["item"], [0] * len(names))
+        cells[names.index(row["segment"]) if row["segment"] in first else -1] += row["amount"]
+    columns = [sum(cells[k] for cells in items.values()) for k in range(len(names))]
+    return [name or "no segment" for name in names], [(i, c, sum(c)) for i, c in items.items()], columns, sum(columns)
+
+
+def trip_line(trip, timezone):
+    """A trip in a sentence."""
+    if trip["kind"] != "TRIPPED":
+        return f"{stamp_text(trip['ts'], timezone)} the kill switch was reset"
+    what = f"kill switch at {trip['level']}" if trip["level"] else f"{trip['strategy']} stopped"
+    return f"{stamp_text(trip['ts'], timezone)} {what}" + (f": {trip['text']}" if trip["text"] else "")
 
 
 def axis_text(units, currency, step_units):

@@ -13,6 +13,7 @@ from projections.statistics import figures
 
 COLUMNS, ROWS = 60, 5  # of the equity curve, in characters; a braille character holds 2 x 4 dots
 TRADES_SHOWN = 5
+SEGMENTS_MOST = 3  # columns of charges
 _ASCII = str.maketrans({"₹": "Rs ", "€": "EUR ", "£": "GBP ", "¥": "JPY ", "–": "-", "·": "|", "→": "->"})
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bit of (column, row from the top)
 
@@ -31,6 +32,8 @@ def terminal_report(data, console):
         console.print(text(f"FAULT at seq {fault['seq']} in {fault['strategy']}: {fault['text']}", "bold red"))
     if data["anomalies"]:
         console.print(text(f"ANOMALIES: {data['anomalies']} venue reports refused at the door", "bold red"))
+    for trip in data["trips"]:
+        console.print(text(f"TRIP at seq {trip['seq']}: {fmt.trip_line(trip, data['timezone'])}", "bold red"))
     console.print(_figures_panel(data, run_figures, text))
     if data["denied"]:
         console.print(_denials(data, text))
@@ -38,6 +41,8 @@ def terminal_report(data, console):
         console.print(_curve(data, plain, text))
     if data["trades"]:
         console.print(_trades(data, text))
+    if data["charges"]:
+        console.print(_charges(data, text))
     console.print(_digests(data, text))
 
 
@@ -170,6 +175,23 @@ def _trades(data, text):
         if part is best and best and worst:
             table.add_section()
     return table if best or worst else text(f"{len(data['trades'])} trades, none closed with a result", "dim")
+
+
+def _charges(data, text):
+    """What was charged, by item and segment."""
+    segments, items, columns, total = fmt.charge_table(data["charges"], SEGMENTS_MOST)
+    rows = [*items, ("All", columns, total)]
+    table = Table(box=None, padding=(0, 1), width=78, header_style="dim")
+    table.add_column("Charges", no_wrap=True)
+    for segment in segments:
+        table.add_column(text(segment), justify="right", no_wrap=True, overflow="ellipsis")
+    if len(segments) > 1:
+        table.add_column("All", justify="right", no_wrap=True)
+    for item, cells, sum_of in rows:
+        shown = [*cells, sum_of] if len(segments) > 1 else cells
+        money = [text(fmt.money_text(units, data["currency"]) if units else "") for units in shown]
+        table.add_row(text(item), *money, end_section=item != "All" and (item, cells, sum_of) == rows[-2])
+    return table
 
 
 def _digests(data, text):

@@ -262,6 +262,7 @@ class Reason(IntEnum):
     KILL_SIGNAL = 85
     SQUARED_OFF = 86
     FLATTENED = 87
+    TRAILED = 88
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -339,4 +340,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.KILL_SIGNAL: "the process was signalled",
     Reason.SQUARED_OFF: "intraday positions are being closed: nothing intraday opens until the next session",
     Reason.FLATTENED: "the kill switch closes every position",
+    Reason.TRAILED: "its trigger follows the price",
 }

@@ -18,7 +18,7 @@ HELD, OCO, REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY)
 EXIT_DONE = 2  # of an order's `over`: it was to open what its exit has closed already
 TRAILING_STOP = code(OrderType.TRAILING_STOP)
 PENDING_NEW, PENDING_CANCEL = code(Status.PENDING_NEW), code(Status.PENDING_CANCEL)
-PENDING_REPLACE = code(Status.PENDING_REPLACE)
+PENDING_REPLACE, TRAILED = code(Status.PENDING_REPLACE), code(Reason.TRAILED)
 PARENT_GONE, ONE_CANCELS_OTHER = code(Reason.PARENT_GONE), code(Reason.ONE_CANCELS_OTHER)
 NOTHING_TO_REDUCE = code(Reason.NOTHING_TO_REDUCE)
 
@@ -102,6 +102,18 @@ def _settle_held(s, o, cause):
         release(s, o, qty, first_trigger(s, o), cause)
     elif o.over != 0:
         send_cancel(s, o, NOTHING_TO_REDUCE if opened > 0 else PARENT_GONE, cause)
+
+
+@jit_call
+def tell_trailing(s, instrument, cause):
+    """Tell a venue outside where triggers that follow the price have come to; the simulated one knows."""
+    slot = market(s, instrument).order_head
+    while slot >= 0:
+        o = order(s, slot)
+        slot = o.next
+        at_rest = o.status != PENDING_CANCEL and o.status != PENDING_REPLACE and o.status != PENDING_NEW
+        if o.order_type == TRAILING_STOP and at_rest and o.triggered_by == 0 and o.told_px != o.trigger_px:
+            send_replace(s, o, o.qty, o.px, o.trigger_px, o.reserve_px, TRAILED, cause)
 
 
 @jit_call

@@ -14,7 +14,7 @@ from kernel.evolve import close_slice, evolve, open_slice, refusal
 from kernel.execution import fill_charges
 from kernel.guards import look_at_guards
 from kernel.jit import jit, jit_call, jit_entry, jit_shared
-from kernel.links import settle_links
+from kernel.links import settle_links, tell_trailing
 from kernel.orders import find_slot, owner_of
 from kernel.rehearse import fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
@@ -29,6 +29,7 @@ from kernel.tables import (
     position,
     purse,
     rules,
+    stand_in,
     tables_at,
     touched,
 )
@@ -45,7 +46,7 @@ LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED
 CANCEL_REJECTED, REPLACE_REJECTED = code(Kind.ORDER_CANCEL_REJECTED), code(Kind.ORDER_REPLACE_REJECTED)
 LATE_FILL = code(Reason.LATE_FILL)
 QUOTE, TRADE, BAR_CLOSE = code(Kind.QUOTE), code(Kind.TRADE), code(TimerCode.BAR_CLOSE)
-TRIPPED, KILL_RESET, SIGNAL = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Kind.SIGNAL)
+TRIPPED, KILL_RESET = code(Kind.TRIPPED), code(Kind.KILL_RESET)
 CANCEL_ALL, FLATTEN = code(KillLevel.CANCEL_ALL), code(KillLevel.FLATTEN)
 SQUARE_OFF, INTRADAY = code(TimerCode.SQUARE_OFF), code(Product.INTRADAY)
 KILLED, FLATTENED, SQUARED_OFF = code(Reason.KILLED), code(Reason.FLATTENED), code(Reason.SQUARED_OFF)
@@ -180,6 +181,11 @@ def decide_slice(s):
             m = market(s, touched(s, 0).instrument)
             if look_at_guards(s, m.bar_seq, m.ts_mark, a.ts):
                 cancel_all(s)
+            if a.trailing > 0 and rules(s).simulate == 0:
+                for k in range(a.touched):
+                    m = market(s, touched(s, k).instrument)
+                    if m.trailing > 0:
+                        tell_trailing(s, touched(s, k).instrument, stand_in(s, m.bar_seq, m.ts_mark, a.ts))
     told, calls = a.pending_fills, rules(s).strategies * a.touched
     closing = (rules(s).strategies + 1) * a.touched if a.kill_level >= FLATTEN and s.recorded == 0 else 0
     for k in range(a.cursor, told + calls + closing):
@@ -344,8 +350,7 @@ def cancel_all(s):
     a = account(s)
     if a.kill_level < CANCEL_ALL:
         return
-    cause = draft(s, SIGNAL, KERNEL, a.kill_seq, a.ts, a.ts)  # only for its times: it is not emitted
-    cause.seq = a.kill_seq
+    cause = stand_in(s, a.kill_seq, a.ts, a.ts)
     for instrument in range(rules(s).instruments):
         if market(s, instrument).order_head >= 0:
             for strategy in range(rules(s).strategies + 1):

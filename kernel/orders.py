@@ -28,6 +28,7 @@ def open_slot(s, e):
     o.order_id, o.ts_submitted = e.order_id, e.ts_init
     o.px, o.trigger_px, o.trail, o.expire_ts = e.px, e.trigger_px, e.trail, e.expire_ts
     o.ts_entered, o.bars_submitted, o.reserve_px = e.ts_init, m.bars, e.reserve_px
+    o.told_px = e.trigger_px
     bound(s, e.instrument).rests = 0
     o.instrument, o.strategy, o.side = e.instrument, e.strategy, e.side
     o.order_type, o.tif, o.status, o.stood = e.order_type, e.tif, e.status, e.status
@@ -88,7 +89,7 @@ def _clear(o):
     o.flags = o.product = o.trail = o.expire_ts = o.parent = o.more_qty = o.next_reserve_px = o.full_qty = 0
     o.entered_qty = o.exited_qty = o.entry_px = o.entry_seq = o.over = o.filled_value = o.brokerage = 0
     o.ts_entered = o.bars_submitted = o.ts_asked = o.bars_asked = o.asked_reason = o.replacing = 0
-    o.next_qty = o.next_px = o.next_trigger_px = o.notional = o.ticks = o.queue = 0
+    o.next_qty = o.next_px = o.next_trigger_px = o.notional = o.told_px = o.ticks = o.queue = 0
 
 
 @jit

@@ -3,7 +3,7 @@
 from kernel.accounting import apply_charge, apply_fill, apply_variation
 from kernel.amounts import amount, fits_amount
 from kernel.charges import count_turnover
-from kernel.codes import Flag, Kind, Origin, Product, Reason, Status, code
+from kernel.codes import Flag, Kind, OrderType, Origin, Product, Reason, Status, code
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.lifecycle import TRANSITION
 from kernel.orders import bury, count_fill, count_message, count_recent, count_working, find_gone, find_slot, free_slot
@@ -32,6 +32,7 @@ REPLACE_REJECTED = code(Kind.ORDER_REPLACE_REJECTED)
 EXTERNAL, DUPLICATE, REQUESTED = code(Origin.EXTERNAL), code(Reason.DUPLICATE), code(Reason.REQUESTED)
 FIRST_REPORT, LAST_REPORT = CANCEL_SUBMITTED, REPLACE_REJECTED  # kinds that speak about a working order
 HELD, OCO, DELIVERY = code(Flag.HELD), code(Flag.OCO), code(Product.DELIVERY)
+TRAILING_STOP, TRAILED = code(OrderType.TRAILING_STOP), code(Reason.TRAILED)
 DELIVERED, EXERCISED = code(Reason.DELIVERED), code(Reason.EXERCISED)
 NONE, ILLEGAL_MOVE, UNKNOWN_ORDER = code(Reason.NONE), code(Reason.ILLEGAL_MOVE), code(Reason.UNKNOWN_ORDER)
 OVERFILL, OVERFLOW, VARIATION = code(Reason.OVERFILL), code(Reason.OVERFLOW), code(Reason.VARIATION)
@@ -66,13 +67,15 @@ def fold_report(s, e):
     elif e.kind == RELEASED:
         count_message(s, strategy, e.ts_init)
         o.qty, o.leaves_qty, o.ts_submitted = e.qty, e.qty, e.ts_init
-        o.trigger_px, o.bars_submitted = e.trigger_px, market(s, instrument).bars
+        o.trigger_px = o.told_px = e.trigger_px
+        o.bars_submitted = market(s, instrument).bars
         count_working(s, o, e.qty, 0)
     elif e.kind == RESTATED:
         _fold_restated(s, o, e)
     elif e.kind == REPLACE_SUBMITTED:
         o.more_qty, o.next_reserve_px, o.replacing = max(0, e.qty - o.qty), e.reserve_px, 1
         o.next_qty, o.next_px, o.next_trigger_px = e.qty, e.px, e.trigger_px
+        o.told_px = e.trigger_px
         count_working(s, o, o.more_qty, 0)
         _note_asked(s, o, e)
     elif e.kind == CANCEL_SUBMITTED:
@@ -250,7 +253,10 @@ def _fold_replaced(s, o, e):
         o.ts_submitted, o.bars_submitted = e.ts_init, market(s, o.instrument).bars  # at the end of the queue
     count_working(s, o, qty - o.qty, 0)
     o.leaves_qty += qty - o.qty
-    o.qty, o.px, o.trigger_px = qty, e.px, e.trigger_px
+    trigger_px = e.trigger_px
+    if o.order_type == TRAILING_STOP and o.asked_reason == TRAILED:  # it went on meanwhile, and never goes back
+        trigger_px = min(o.trigger_px, trigger_px) if o.side > 0 else max(o.trigger_px, trigger_px)
+    o.qty, o.px, o.trigger_px = qty, e.px, trigger_px
     if e.reason == REQUESTED:
         o.full_qty = qty
         if position(s, o.strategy, o.instrument).linked > 0:

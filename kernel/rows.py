@@ -239,6 +239,7 @@ ORDER = packed_record(
     ("next_px", "i8"),
     ("next_trigger_px", "i8"),
     ("notional", "i8"),  # what it may open is worth, first currency
+    ("told_px", "i8"),  # trigger that the venue was told last
     ("ticks", "i8"),  # good ticks it has seen
     ("queue", "i8"),  # quantity before it at its price; below 0: so much has traded that was ours
 )

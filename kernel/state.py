@@ -71,6 +71,7 @@ class State(NamedTuple):
     frame: np.ndarray
     items: np.ndarray
     bounds: np.ndarray
+    spare: np.ndarray
     inputs: np.ndarray
     out: np.ndarray
 
@@ -100,6 +101,7 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
     ("frame", FRAME),
     ("items", ITEMS),
     ("bounds", BOUND),
+    ("spare", EVENT),
     ("inputs", EVENT),
     ("out", EVENT),
 )
@@ -257,6 +259,7 @@ def new_state(
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
         "items": 1,
         "bounds": rows,
+        "spare": 1,
         "inputs": capacity.batch,
         "out": max(2 * room, capacity.batch),
     }

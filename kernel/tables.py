@@ -213,6 +213,14 @@ def input_event(s, k):
 
 
 @jit
+def stand_in(s, seq, ts_event, ts_init):
+    """An event that is only named as a cause, when the record of it is no longer at hand."""
+    e = _event(s.spare)
+    e.seq, e.ts_event, e.ts_init = seq, ts_event, ts_init
+    return e
+
+
+@jit
 def output(s, n):
     assert 0 <= n < s.out_count
     return _event(s.out + n * _EVENT)

@@ -40,7 +40,10 @@ def add_changes(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig
     insert(connection, "position_changes", tape, columns | words)
     account = folded.account
     columns = {name: account[name] for name in ("seq", "ts", "ts_init", *WATCHED)}
-    words = {"trading_state": label(STATES, account["trading_state"]), "kill_level": label(LEVEL, account["kill_level"])}
+    words = {
+        "trading_state": label(STATES, account["trading_state"]),
+        "kill_level": label(LEVEL, account["kill_level"]),
+    }
     insert(connection, "account_changes", tape, columns | words)
 
 

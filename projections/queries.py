@@ -16,7 +16,11 @@ FROM runs r JOIN checkpoint c USING (tape)
 QUALIFY row_number() OVER (PARTITION BY tape ORDER BY seq DESC) = 1
 ORDER BY started_ts DESC, tape
 """
-POSITIONS = "SELECT * EXCLUDE (tape) FROM positions WHERE tape = ? ORDER BY strategy, symbol"
+POSITIONS = """
+SELECT p.* EXCLUDE (tape), px_scale FROM positions p LEFT JOIN run_instruments i USING (tape, symbol)
+WHERE tape = ? ORDER BY strategy, symbol
+"""
+VALUES = {"orders": ("filled_value",), "trades": ("entry_value", "exit_value")}  # sums of qty * px
 PAGES = {  # the column that orders a page
     "orders": "order_id",
     "trades": "opened_seq",
@@ -37,6 +41,10 @@ def page(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Up to `limit` orders or trades from `from_seq` on, and where the next page begins, None at the end."""
     key = PAGES[table]
-    sql = f"SELECT * EXCLUDE (tape) FROM {table} WHERE tape = ? AND {key} >= ? ORDER BY {key} LIMIT ?"
+    money = ", ".join(f"worth({name}, 1, num, den)::BIGINT AS {name}" for name in VALUES[table])
+    sql = (
+        f"SELECT t.* EXCLUDE (tape) REPLACE ({money}), px_scale FROM {table} t "
+        f"LEFT JOIN run_instruments i USING (tape, symbol) WHERE tape = ? AND {key} >= ? ORDER BY {key} LIMIT ?"
+    )
     rows = rows_as_dicts(connection, sql, [tape, from_seq, limit + 1])
     return rows[:limit], rows[limit][key] if len(rows) > limit else None

@@ -70,16 +70,15 @@ def _add_denials(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfi
     numbers = zip(*(rows[name].tolist() for name in ("reason", "actual", "allowed", "instrument")), strict=True)
     said = [denied_text(reason, actual, allowed, scales.get(k, 10_000)) for reason, actual, allowed, k in numbers]
     about = {name: rows[name] for name in ("cause", "actual", "allowed")}
-    insert(
-        connection, "denials", tape, {**_where(run, rows), **about, "reason": label(REASON, rows["reason"]), "text": said}
-    )
+    words = {"reason": label(REASON, rows["reason"]), "text": said}
+    insert(connection, "denials", tape, {**_where(run, rows), **about, **words})
 
 
 def _add_trips(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded) -> None:
     for row, kill_level in folded.trips:
         one, of_strategy = row[0], row["strategy"][0] > 0
         reset = one["kind"] == Kind.KILL_RESET
-        about = {"kind": [Kind(int(one["kind"])).name], "kill_level": [LEVEL[kill_level]]}
+        about: dict[str, list[str | None]] = {"kind": [Kind(int(one["kind"])).name], "kill_level": [LEVEL[kill_level]]}
         about |= {"level": [None if of_strategy or reset else LEVEL[int(one["level"])]]}
         about |= {"text": [trip_text(int(one["reason"]), int(one["measured"]), int(one["bound"]))]}
         numbers = {name: row[name] for name in ("measured", "bound")}

@@ -5,20 +5,43 @@ from typing import Any
 
 import duckdb
 
-from kernel.codes import REASON_TEXT, Reason
+from kernel.codes import REASON_TEXT, KillLevel, Reason
 from kernel.errors import NotFound
+from projections.bounds import amount, span_text
+from projections.exact import worth
 from projections.names import RunConfig, read_config
 
 TRADES = """
-SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, pnl, fees, NULL AS bars
-FROM trades WHERE tape = ? ORDER BY opened_seq, strategy, symbol
+SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees,
+       NULL AS bars
+FROM trades JOIN run_instruments USING (tape, symbol) WHERE tape = ? ORDER BY opened_seq, strategy, symbol
 """
 HELD = """
-SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark,
+SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark, num, den,
        (SELECT count(*) FROM trades t
         WHERE t.tape = p.tape AND t.strategy = p.strategy AND t.symbol = p.symbol) AS trades
-FROM positions p WHERE tape = ? ORDER BY strategy, symbol
+FROM positions p JOIN run_instruments i USING (tape, symbol) WHERE tape = ? ORDER BY strategy, symbol
 """
+ITEMS = {
+    "brokerage": "Brokerage",
+    "stt": "STT",
+    "transaction": "Transaction",
+    "ipft": "IPFT",
+    "sebi": "SEBI",
+    "stamp": "Stamp duty",
+    "gst": "GST",
+    "dp": "DP",
+    "venue": "Venue fee",
+}
+CHARGES = f"""
+SELECT coalesce(i.segment, '') AS segment, {", ".join(f"sum(c.{name})::BIGINT AS {name}" for name in ITEMS)}
+FROM (
+    SELECT tape, symbol, {", ".join(name for name in ITEMS if name != "venue")}, 0 AS venue FROM charges
+    UNION ALL SELECT tape, symbol, {"0, " * (len(ITEMS) - 1)} fee - charges FROM fills
+) c JOIN run_instruments i USING (tape, symbol)
+WHERE c.tape = ? GROUP BY i.segment ORDER BY i.segment NULLS LAST
+"""
+TRIPS = "SELECT seq, ts, kind, strategy, level, text FROM trips WHERE tape = ? ORDER BY seq"
 ORDERS = """
 SELECT count(*) FILTER (status != 'DENIED') AS orders, count(*) FILTER (status = 'DENIED') AS denied
 FROM orders WHERE tape = ?
@@ -41,6 +64,20 @@ SIMULATED = (
     "Positions are valued at the last close; sale proceeds count once filled.",
 )
 LIVE = ("Fills, fees and statuses are what the venue reported.", "Positions are valued at the last close.")
+
+
+MODELS = ("slip_", "participation", "band", "latency_", "queue")
+
+
+def _assumptions(rules: Mapping[str, Any]) -> list[str]:
+    """What the figures stand on; the venue's models where any is set."""
+    if not rules.get("simulate", 1):
+        return list(LIVE)
+    models = [f"{name} {value:,}" for name, value in rules.items() if value and name.startswith(MODELS)]
+    if not models:
+        return list(SIMULATED)
+    modelled = f"Market and stop orders fill as the venue models say: {', '.join(models)}."
+    return [modelled if "without slippage" in text else text for text in SIMULATED]
 
 
 def rows_as_dicts(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
@@ -81,6 +118,8 @@ def run_report(
         "faults": rows_as_dicts(
             connection, "SELECT seq, strategy, text FROM faults WHERE tape = ? ORDER BY seq", [tape]
         ),
+        "trips": rows_as_dicts(connection, TRIPS, [tape]),
+        "charges": _charges(connection, tape),
         "equity": _equity(connection, tape),
         "trades": rows_as_dicts(connection, TRADES, [tape]),
         "by_instrument": _sums(held, "symbol"),
@@ -90,7 +129,7 @@ def run_report(
             for row, name in ((row, config.strategies[row["number"]]) for row in config.config["strategies"])
         ],
         "settings": _settings(config),
-        "assumptions": list(SIMULATED if config.config["rules"].get("simulate", 1) else LIVE),
+        "assumptions": _assumptions(config.config["rules"]),
     }
 
 
@@ -115,7 +154,8 @@ def _held(
     unknown = []
     for row in held:
         mark = marks.get(row["symbol"], row["mark"])
-        row["unrealized"] = 0 if row["qty"] == 0 else None if mark is None else row["qty"] * mark - row["cost"]
+        value = None if mark is None else worth(row["qty"], mark, row["num"], row["den"]) - row["cost"]
+        row["unrealized"] = 0 if row["qty"] == 0 else value
         if row["unrealized"] is None:
             unknown.append(row)
     if len(unknown) == 1:
@@ -159,6 +199,17 @@ def _counts(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
     return {**counted, **rows_as_dicts(connection, ORDERS, [tape])[0], "denied_reasons": reasons}
 
 
+def _charges(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
+    """What each item came to in each segment, so that all of them make the fees; empty where nothing is itemised."""
+    rows = [
+        {"segment": row["segment"], "item": text, "amount": row[name]}
+        for row in rows_as_dicts(connection, CHARGES, [tape])
+        for name, text in ITEMS.items()
+        if row[name]
+    ]
+    return rows if any(row["item"] != ITEMS["venue"] for row in rows) else []
+
+
 def _equity(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, list[int]]:
     columns = connection.execute(
         "SELECT ts, equity, greatest(peak, equity) AS peak, exposure FROM equity WHERE tape = ? ORDER BY seq", [tape]
@@ -167,10 +218,36 @@ def _equity(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, list[
 
 
 def _settings(config: RunConfig) -> dict[str, str]:
-    """What was set, as text; money in the currency."""
+    """What was set, as text; money in the currency. Limits that are off, but for those of one order, are left out."""
     run = config.config
     shown = {"fees": str(run.get("fees", "")), "seed": str(run.get("seed", 0))}
-    for name, value in run["limits"].items():
-        money, switch = name.endswith("notional"), name.startswith("allow")
-        shown[name] = f"{value / 10_000:,.2f}" if money else ("yes" if value else "no") if switch else f"{value:,}"
+    shown |= {"charges": str(run["charges"]["rule"])} if run.get("charges", {}).get("rule") else {}
+    shown |= _limits(run["limits"])
+    for number, limits in run["limits"].get("strategies", {}).items():
+        shown |= {f"{config.strategies[int(number)]}: {name}": text for name, text in _limits(limits).items()}
     return shown
+
+
+MONEY_LIMITS = ("max_order_notional", "max_gross", "max_net", "max_underlying", "max_day_loss")
+SPAN_LIMITS = ("stale_after", "duplicate_within", "repeat_within")
+ALWAYS = ("allow_short", "market_buffer_bps")  # 0 says something
+
+
+def _limits(limits: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _limit(name, value) for name, value in limits.items() if name != "strategies" and _says(name, value)}
+
+
+def _says(name: str, value: int) -> bool:
+    return bool(value) or name in ALWAYS or name.startswith("max_order_")
+
+
+def _limit(name: str, value: int) -> str:
+    if name in MONEY_LIMITS:
+        return f"{value / 10_000:,.2f}"
+    if name in ("collar", "max_drawdown"):
+        return f"{amount(value * 100, 10**9)}%"
+    if name in SPAN_LIMITS:
+        return span_text(value)
+    if name == "trip_level":
+        return KillLevel(value).name
+    return ("yes" if value else "no") if name in ("allow_short", "self_cross", "session_hours") else f"{value:,}"

@@ -20,21 +20,45 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "open_interest": ("openinterest", "oi", "opnintrst"),
 }
 PRICES = ("open", "high", "low", "close")
+_PLACE = {field: FIELDS[field] for field in ("symbol", "datetime", "date", "time")}
+TICK_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {  # by sort of ticks
+    "quotes": _PLACE
+    | {
+        "bid": ("bid", "bidprice", "bidpx", "bestbid", "bestbidprice"),
+        "ask": ("ask", "askprice", "askpx", "offer", "bestask", "bestaskprice"),
+        "bid_qty": ("bidqty", "bidsize", "bidquantity", "bestbidqty", "bidvolume"),
+        "ask_qty": ("askqty", "asksize", "askquantity", "bestaskqty", "askvolume", "offerqty"),
+    },
+    "trades": _PLACE
+    | {
+        "price": ("price", "tradeprice", "px", "ltp", "lasttradedprice", "last"),
+        "qty": ("qty", "quantity", "size", "tradeqty", "ltq", "lasttradedquantity", "volume", "vol"),
+        "open_interest": FIELDS["open_interest"],
+    },
+}
+_NEEDED = {None: PRICES, "quotes": ("bid", "ask"), "trades": ("price", "qty")}
+
+
+def fields_of(ticks: str | None) -> dict[str, tuple[str, ...]]:
+    """What a file of bars, or of a sort of ticks, may have."""
+    return FIELDS if ticks is None else TICK_FIELDS[ticks]
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def find_columns(names: Sequence[str], mapping: Mapping[str, str], path: str) -> dict[str, str]:
-    """Field -> column name. Raises ImportRefused naming what is missing or ambiguous."""
+def find_columns(
+    names: Sequence[str], mapping: Mapping[str, str], path: str, ticks: str | None = None
+) -> dict[str, str]:
+    """Field -> column name, of bars or of a sort of ticks. Raises ImportRefused naming what is missing or ambiguous."""
     shown = ", ".join(repr(name) for name in names[:30])
     found: dict[str, str] = {}
     for field, column in mapping.items():
         if names.count(column) != 1:
             raise ImportRefused(f"{path}: --map {field}={column}: the file has no single such column, it has {shown}")
         found[field] = column
-    for field, known in FIELDS.items():
+    for field, known in fields_of(ticks).items():
         if field not in found:
             guess = _guess(field, known, [n for n in names if n not in mapping.values()], path)
             if guess is not None:
@@ -42,7 +66,7 @@ def find_columns(names: Sequence[str], mapping: Mapping[str, str], path: str) ->
     if "datetime" in found:  # one full stamp is better than its parts
         found.pop("date", None)
         found.pop("time", None)
-    missing = [field for field in PRICES if field not in found]
+    missing = [field for field in _NEEDED[ticks] if field not in found]
     if not {"datetime", "date", "time"} & found.keys():
         missing.insert(0, "date or datetime")
     if missing:

@@ -1,4 +1,5 @@
-"""The merge of market tapes as kernel inputs: bars and corporate actions by (ts_init, instrument, tape), slices marked.
+"""The merge of market tapes as kernel inputs: bars, ticks and corporate actions by (ts_init, instrument, tape), slices
+marked. Ticks of one time and instrument come by tape, quotes before trades, then as they are on it.
 
 Actions of one bar and instrument come by ex-date, a split before the dividends of its day. A timer comes before the
 actions and bars of its time, so it never parts a slice. Tapes have the instrument table's numbers, records the run's.
@@ -18,13 +19,16 @@ from adapters.market.actions import LATEST
 from adapters.market.members import Members
 from adapters.market.merging import merge, stretches, with_end
 from adapters.market.reader import bar_batches, read_actions
-from adapters.market.tape import Columns
+from adapters.market.tape import Columns, open_tape
+from adapters.market.ticks import FIRST_WORD, WORDS, has_ticks, market_streams
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError
 
 MERGE_RULE = "ts_init,instrument,tape"
+TICKS_RULE = "ts_init,instrument,tape,seq"  # of runs with ticks
 COPIED = ("open", "high", "low", "close", "volume")
 BATCH_ROWS = 65_536
+BAR = int(Kind.BAR)
 NEVER = 2**63 - 1
 
 
@@ -76,12 +80,14 @@ class Timers(Protocol):
 
     def between(self, first_ts: int, last_ts: int) -> Sequence[Timer]: ...
     def over(self, ts: int) -> int: ...
+    def opened(self, ts: int) -> int: ...  # of the session that `ts` is in, else `ts`; asked for where ticks are first
 
 
 class MarketFeed:
     """Bars and actions of `tapes` and timers in order. `read_into(records)` fills a table from its start; 0 is the end.
 
-    Timers go from the first bar to the last, and on until the sessions that are closed by then are over.
+    Timers go from the first bar to the last (of ticks from the opening of the session), and on until the sessions that
+    are closed by then are over.
     """
 
     def __init__(self, tapes: Sequence[Path], selection: Selection, timers: Timers | None = None) -> None:
@@ -91,6 +97,8 @@ class MarketFeed:
         self._calendars, self._timers = timers, list[Timer]()  # the latter in order, the next one last
         self._timers_from = selection.timers_from
         self._names = [Path(tape).name for tape in tapes]
+        self._manifests = [open_tape(Path(tape)) for tape in tapes]
+        self._ticking = has_ticks(self._manifests, None if self._numbers is None else set(self._numbers))
         self._chunks = with_end(self._merged([Path(tape) for tape in tapes]))
         self._chunk: Columns = {}
         self._at = self._size = 0
@@ -124,6 +132,9 @@ class MarketFeed:
     def _merged(self, tapes: list[Path]) -> Iterator[Columns]:
         s = self._selection
         chosen = None if self._numbers is None else set(self._numbers)
+        if self._ticking:
+            assert s.members is None and s.warm_up_ts is None, "ticks carry no flags of a universe or a warm-up"
+            return merge(market_streams(self._manifests, chosen, s.first_ts, s.last_ts, BATCH_ROWS))
         streams = [bar_batches(tape, chosen, s.first_ts, s.last_ts, BATCH_ROWS) for tape in tapes]
         if s.members is not None:
             streams = [_only(s.members, stream) for stream in streams]
@@ -158,7 +169,8 @@ class MarketFeed:
                     end = int(np.searchsorted(ts, timer, "left"))
                 if action < int(ts[end - 1]):
                     end = int(np.searchsorted(ts, action, "right"))
-                self._put_bars(records[filled : filled + end - self._at], end)
+                put = self._put_words if self._ticking else self._put_bars
+                put(records[filled : filled + end - self._at], end)
                 filled += end - self._at
                 self._at = end
         return filled
@@ -174,7 +186,7 @@ class MarketFeed:
             return False
         self._chunk, self._next_ts = step
         self._at, self._size = 0, len(self._chunk["ts_init"])
-        self._chunk["flags"] = self._flags()
+        self._chunk["flags"] = self._tick_flags() if self._ticking else self._flags()
         self._more_timers()
         return True
 
@@ -189,7 +201,11 @@ class MarketFeed:
         self._timers_from = max(self._timers_from, last_ts + 1)
 
     def _first_open(self) -> int:
-        """When the first bar began; RUN_STARTED is then."""
+        """When the first bar began; RUN_STARTED is then. Where a tick is first, when its session did: bars are counted
+        from there."""
+        if self._ticking and self._chunk["kind"][0] != BAR:
+            assert self._calendars is not None
+            return self._calendars.opened(int(self._chunk["ts_init"][0]))
         lag = self._chunk["lag"][0] if "lag" in self._chunk else 0
         return int(self._chunk["ts_init"][0] - lag - self._chunk["span"][0])
 
@@ -218,7 +234,22 @@ class MarketFeed:
             left = self._selection.members.left(self._chunk, outside)
             ends |= (outside & ~left).astype(np.uint16) * np.uint16(Flag.WARM_UP)
             ends |= left.astype(np.uint16) * np.uint16(Flag.LEFT)
-        number = self._chunk["instrument"]
+        self._check_bars(self._chunk)
+        return ends
+
+    def _tick_flags(self) -> np.ndarray:
+        """SLICE_END on the last bar of an availability time, and on its last row; merged chunks end with one."""
+        chunk, bars = self._chunk, self._chunk["kind"] == BAR
+        ends = np.append(chunk["ts_init"][1:] != chunk["ts_init"][:-1], True).astype(np.uint16)
+        if bars.any():
+            only = {name: values[bars] for name, values in chunk.items()}
+            ends[bars] |= np.append(only["ts_init"][1:] != only["ts_init"][:-1], True)
+            self._check_bars(only)
+        return ends
+
+    def _check_bars(self, chunk: Columns) -> None:
+        """An instrument has one bar at a time, and they do not overlap."""
+        ts, number = chunk["ts_init"], chunk["instrument"]
         same = np.flatnonzero((ts[1:] == ts[:-1]) & (number[1:] == number[:-1]))
         if len(same) or (int(ts[0]), int(number[0])) == self._last:
             raise ConfigError(
@@ -226,13 +257,11 @@ class MarketFeed:
                 f"{', '.join(self._names)} (say, minute and daily ones): choose with --tapes"
             )
         self._last = (int(ts[-1]), int(number[-1]))
-        if len(self._names) > 1 or (self._chunk["span"] != self._chunk["span"][0]).any():
-            self._refuse_overlap()
-        return ends
+        if len(self._names) > 1 or (chunk["span"] != chunk["span"][0]).any():
+            self._refuse_overlap(chunk)
 
-    def _refuse_overlap(self) -> None:
+    def _refuse_overlap(self, chunk: Columns) -> None:
         """Bars of one instrument must follow each other: minute bars beside daily ones would trade every move twice."""
-        chunk = self._chunk
         closed = chunk["ts_init"] - chunk["lag"] if "lag" in chunk else chunk["ts_init"]
         order = np.argsort(chunk["instrument"], kind="stable")
         number, opened, closed = chunk["instrument"][order], (closed - chunk["span"])[order], closed[order]
@@ -265,6 +294,20 @@ class MarketFeed:
             rows["open_interest"] = 0
         rows["flags"] = chunk["flags"][part]
         self.bars += len(rows)
+
+    def _put_words(self, rows: np.ndarray, end: int) -> None:
+        """Bars and ticks, which have their bodies as words."""
+        chunk, part = self._chunk, slice(self._at, end)
+        number = chunk["instrument"][part]
+        rows["ts_init"] = chunk["ts_init"][part]
+        rows["ts_event"] = chunk["ts_init"][part] - chunk["lag"][part] if "lag" in chunk else chunk["ts_init"][part]
+        rows["instrument"] = number if self._renumber is None else self._renumber[number]
+        rows["kind"], rows["flags"] = chunk["kind"][part], chunk["flags"][part]
+        words = rows.view(np.int64).reshape(len(rows), -1)
+        for k, word in enumerate(WORDS, FIRST_WORD):
+            words[:, k] = chunk[word][part] if word in chunk else 0
+        self.bars += int((chunk["kind"][part] == BAR).sum())
+        self._dirty = True
 
     def _put_timer(self, row: np.void) -> None:
         timer = self._timers.pop()

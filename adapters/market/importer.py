@@ -1,4 +1,4 @@
-"""Import files of bars as one market tape: all checks first, then one atomic write."""
+"""Import files of bars or ticks as one market tape: all checks first, then one atomic write."""
 
 import tempfile
 import time
@@ -17,8 +17,10 @@ from adapters.market.load import LoadedFile, Progress, Symbols, load_file
 from adapters.market.options import AUTO_TICKS, ImportOptions
 from adapters.market.overlap import compare_stored, select
 from adapters.market.source import expand, stem
-from adapters.market.spool import Spool
-from adapters.market.tape import Manifest, list_tapes, tapes_folder
+from adapters.market.spool import TICK_WIDTHS, WIDTHS, Spool
+from adapters.market.tape import Columns, Manifest, list_tapes, tapes_folder
+from adapters.market.tick_overlap import in_order, note_overlaps, stored_already
+from adapters.market.ticks_file import load_ticks, tick_columns
 from adapters.market.writer import ROW_GROUP, MarketWriter, free_name
 from adapters.market.zones import show_time
 from kernel.errors import ConfigError, ImportRefused
@@ -85,15 +87,15 @@ def import_files(
     began, home = time.perf_counter(), Path(home)
     files = expand([Path(path) for path in paths])
     if not files:
-        raise ImportRefused("no files were given: name a CSV or Parquet file of bars, or a folder of them")
+        raise ImportRefused("no files were given: name a CSV or Parquet file, or a folder of them")
     stated = read_actions_file(Path(options.actions)) if options.actions is not None else []
     with import_lock(home):
         make_folder(tapes_folder(home))
         with (
             tempfile.TemporaryDirectory(prefix=".import.", dir=tapes_folder(home)) as folder,
-            Spool(Path(folder)) as spool,
+            Spool(Path(folder), TICK_WIDTHS if options.ticks else WIDTHS) as spool,
         ):
-            run = _Import(home, options, spool, stated)
+            run = _TickImport(home, options, spool) if options.ticks else _Import(home, options, spool, stated)
             run.load(files, progress)
             report = run.store(_tape_name(options, [Path(path) for path in paths]))
     report.seconds = time.perf_counter() - began
@@ -102,9 +104,11 @@ def import_files(
 
 
 class _Import:
-    """One import under the lock."""
+    """One import of bars under the lock."""
 
-    def __init__(self, home: Path, options: ImportOptions, spool: Spool, stated: list[StatedAction]) -> None:
+    load_file = staticmethod(load_file)
+
+    def __init__(self, home: Path, options: ImportOptions, spool: Spool, stated: list[StatedAction] = []) -> None:  # noqa: B006
         self.home, self.options, self.spool = home, options, spool
         self.registry = Registry.load(home)
         self.stated = [replace(item, symbol=self._present(item.symbol)) for item in stated]
@@ -116,7 +120,7 @@ class _Import:
         for path in files:
             start = self.spool.rows
             try:
-                self.loaded.append(load_file(path, self.options, self.symbols, self.spool, progress))
+                self.loaded.append(self.load_file(path, self.options, self.symbols, self.spool, progress))
             except ImportRefused as error:
                 self.spool.truncate(start)
                 if len(files) == 1:
@@ -193,10 +197,20 @@ class _Import:
             if sum(file.findings.total for file in self.loaded) == before:
                 break
             notes.clear()
+        skipped = np.concatenate([chosen.duplicates, chosen.order[known]])
+        return self._report(name, chosen.order[~known], skipped, actions, notes)
+
+    def _report(
+        self,
+        name: str,
+        order: np.ndarray,
+        skipped: np.ndarray,
+        actions: "list[tuple[str, Action]]",
+        notes: list[str],
+    ) -> ImportReport:
+        """Write the rows of `order`, if there are any, and say what became of all."""
         notes += [note for file in self.loaded if not file.findings.total for note in file.notes]
         notes += [_OFF_TICK.format(file.path) for file in self.loaded if _is_off_tick(file)]
-        order = chosen.order[~known]
-        skipped = np.concatenate([chosen.duplicates, chosen.order[known]])
         reports = [self._file_report(file, order, skipped) for file in self.loaded]
         report = ImportReport(reports, [], [], len(order), 0, 0, [], notes, 0.0, 0.0)
         if len(order) or actions:
@@ -245,6 +259,33 @@ class _Import:
             edges = {name: self.spool.column(name)[order] for name in ("stamp", "adj_close", "code")}
             edges["ts_event"], edges["instrument"] = edges.pop("stamp"), numbers[edges.pop("code")]
             return tape.finish(action_columns(report.actions), sources, self.options.described(), edges_of(edges))
+
+
+class _TickImport(_Import):
+    """One import of quotes or trades under the lock."""
+
+    load_file = staticmethod(load_ticks)
+
+    def store(self, name: str) -> ImportReport:
+        names, tz = self.symbols.names, self.options.tz
+        note_overlaps(self.spool, self.loaded, names, tz)
+        known = stored_already(self.tapes, self.spool, self.loaded, self._numbers(), names, self.options)
+        order = in_order(self.spool, self.loaded, self._rank())
+        return self._report(name, order[~known[order]], order[known[order]], [], [])
+
+    def _write_tape(
+        self, name: str, order: np.ndarray, report: ImportReport, sources: list[dict[str, str]]
+    ) -> Manifest:
+        assert self.options.ticks is not None
+        numbers, symbols = self._numbers(), [(i.number, i.symbol) for i in report.instruments]
+        interest = bool(np.any(self.spool.column("open_interest")[order]))
+        with MarketWriter(self.home, name, symbols) as tape:
+            for start in range(0, len(order), ROW_GROUP):
+                rows = order[start : start + ROW_GROUP]
+                piece: Columns = {column: self.spool.column(column)[rows] for column in self.spool.widths}
+                piece["instrument"] = numbers[piece["code"]]
+                tape.add_ticks(self.options.ticks, tick_columns(piece, self.options, interest))
+            return tape.finish(action_columns([]), sources, self.options.described())
 
 
 def _is_off_tick(file: LoadedFile) -> bool:

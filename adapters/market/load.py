@@ -52,11 +52,11 @@ class Symbols:
             self.common.append(0)
         return self.codes[name]
 
-    def note_prices(self, rows: Columns) -> None:
+    def note_prices(self, codes: np.ndarray, *prices: np.ndarray) -> None:
         """Keep the greatest common divisor of each symbol's prices, for tick = auto."""
-        common = np.gcd(np.gcd(rows["open"], rows["high"]), np.gcd(rows["low"], rows["close"]))
-        order = by_symbol(rows["code"])
-        codes = rows["code"] if order is None else rows["code"][order]
+        common = np.gcd.reduce(prices)
+        order = by_symbol(codes)
+        codes = codes if order is None else codes[order]
         common = common if order is None else common[order]
         starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]) if len(codes) else np.zeros(0, "i8")
         for code, value in zip(codes[starts], np.gcd.reduceat(common, starts) if len(starts) else (), strict=True):
@@ -97,7 +97,7 @@ def load_file(
             columns = _convert(batch, options, symbols, stamps, findings, stem(path), rounding)
             unread += int(np.sum(columns.pop("bad")))
             if not findings.total:
-                symbols.note_prices(columns)
+                symbols.note_prices(columns["code"], *(columns[name] for name in PRICES))
             spool.append(columns)
         if progress is not None:
             progress(rows, max(rows, source.rows_total) if source.rows_total is not None else None, path.name)
@@ -124,7 +124,7 @@ def _convert(
     lines, given = batch.lines, batch.columns
     bad = np.zeros(len(lines), bool)
     rows: Columns = {"line": lines, "bad": bad, "span": np.zeros(len(lines), "i8")}
-    rows["code"] = _codes(batch, options.symbol or file_stem, symbols, findings, bad)
+    rows["code"] = codes_of(batch, options.symbol or file_stem, symbols, findings, bad)
     rows["stamp"], problems = stamps.read(time_column(given))
     note_problems(findings, lines, "time", problems, bad)
     ticks = {symbols.ticks[code] for code in np.unique(rows["code"])}
@@ -150,7 +150,8 @@ def _convert(
     return rows
 
 
-def _codes(batch: RawBatch, default: str, symbols: Symbols, findings: Findings, bad: np.ndarray) -> np.ndarray:
+def codes_of(batch: RawBatch, default: str, symbols: Symbols, findings: Findings, bad: np.ndarray) -> np.ndarray:
+    """The code of each row's symbol; rows without one are reported."""
     if "symbol" not in batch.columns:
         return np.full(len(batch.lines), symbols.code(default), "i4")
     import pyarrow as pa

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from adapters.market.columns import FIELDS
+from adapters.market.columns import TICK_FIELDS, fields_of
 from adapters.market.prices import SCALE
 from adapters.market.writer import check_name
 from adapters.market.zones import MINUTE, SECOND, zone
@@ -15,6 +15,7 @@ from kernel.errors import ConfigError
 
 AUTO_TICKS = (10_000, 5_000, 500, 100, 50, 25, 10, 1)  # units: 1 0.5 0.05 0.01 0.005 0.0025 0.001 0.0001
 SESSION_CLOSES = {"Asia/Kolkata": "15:30", "America/New_York": "16:00"}
+_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND}
 _SPANS = {"s": SECOND, "m": MINUTE, "min": MINUTE, "h": 60 * MINUTE}
 
 
@@ -40,14 +41,24 @@ class ImportOptions:
     infer_actions: bool = True  # from an adjusted-close column
     sort: bool = False  # rows may come in any order of time
     round_to_tick: bool = False  # prices off the tick to the nearest, half up; else they are refused
-    skip_empty: bool = False  # leave out rows whose four prices are all missing (minutes without a trade)
+    skip_empty: bool = False  # leave out rows whose prices are all missing (minutes without a trade)
+    ticks: str | None = None  # "quotes" or "trades": the files hold these, no bars
+    latency: str | None = None  # of ticks: how long after their time they were available, such as 5ms
 
     def check(self) -> None:
         """Raises ConfigError with what to change."""
         zone(self.tz)
+        if self.ticks is not None and self.ticks not in TICK_FIELDS:
+            raise ConfigError(f"--ticks {self.ticks}: say {' or '.join(TICK_FIELDS)}")
+        fields = fields_of(self.ticks)
         for name in self.columns:
-            if name not in FIELDS:
-                raise ConfigError(f"--map {name}=...: no such field; the fields are {', '.join(FIELDS)}")
+            if name not in fields:
+                raise ConfigError(f"--map {name}=...: no such field; the fields are {', '.join(fields)}")
+        if self.ticks is not None and self.actions is not None:
+            raise ConfigError("--actions with --ticks: splits and dividends come in with bars")
+        if self.latency is not None and self.ticks is None:
+            raise ConfigError("--latency is of ticks: say --ticks quotes or --ticks trades, too")
+        self.latency_ns()
         if self.stamp not in ("open", "close"):
             raise ConfigError(f"stamp is {self.stamp!r}: say open or close")
         if not re.fullmatch(r"[A-Z]{3}", self.currency):
@@ -84,6 +95,16 @@ class ImportOptions:
             raise ConfigError(f"span is {self.span!r}: use 30s, 1m, 5m, 1h or another length below a day")
         return int(match[1]) * _SPANS[match[2]]
 
+    def latency_ns(self) -> int:
+        """ns from the time of a tick to when it was available. Raises ConfigError."""
+        if self.latency is None:
+            return 0
+        match = re.fullmatch(r"(\d{1,9})(ns|us|ms|s)", self.latency)
+        found = int(match[1]) * _UNITS[match[2]] if match else -1
+        if not 0 <= found <= 60 * SECOND:
+            raise ConfigError(f"latency is {self.latency!r}: use 200us, 5ms or another time of up to 60s")
+        return found
+
     def close_ns(self) -> int:
         """ns from local midnight to the session's close. Raises ConfigError where no default is known."""
         text = self.session_close or SESSION_CLOSES.get(self.tz)
@@ -93,8 +114,10 @@ class ImportOptions:
 
     def described(self) -> dict[str, Any]:
         """For the manifest: everything that shaped the bars, and no path."""
-        rounded = {"round_to_tick": True} if self.round_to_tick else {}
-        return rounded | {
+        more: dict[str, Any] = {"round_to_tick": True} if self.round_to_tick else {}
+        if self.ticks is not None:
+            more |= {"ticks": self.ticks, "latency_ns": self.latency_ns()}
+        return more | {
             "columns": dict(self.columns),
             "symbol": self.symbol,
             "tz": self.tz,

@@ -1,4 +1,4 @@
-"""Stream the bars of a market tape in order: needed row groups and columns only, one thread, flat memory."""
+"""Stream the bars and ticks of a market tape in order: needed row groups and columns only, one thread, flat memory."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from adapters.market.tape import (
     BAR_COLUMNS,
     BARS,
     STATED_COLUMNS,
+    TICK_COLUMNS,
+    TICK_FILES,
     Columns,
     footer_digest,
     open_tape,
@@ -38,17 +40,44 @@ def bar_batches(
     and
     ts_open = ts_event - span. `columns` narrows the dict. Raises TapeCorrupt.
     """
+    yield from _batches(Path(path) / BARS, BAR_COLUMNS, instruments, first_ts, last_ts, batch_rows, columns)
+
+
+def tick_batches(
+    path: Path,
+    kind: str,
+    instruments: set[int] | None = None,
+    first_ts: int | None = None,
+    last_ts: int | None = None,
+    batch_rows: int = BATCH_ROWS,
+    columns: tuple[str, ...] | None = None,
+) -> Iterator[Columns]:
+    """The same of the ticks of a sort, named as in tape.TICK_COLUMNS; `kind` is "quotes" or "trades" and the tape has
+    some."""
+    yield from _batches(
+        Path(path) / TICK_FILES[kind], TICK_COLUMNS[kind], instruments, first_ts, last_ts, batch_rows, columns
+    )
+
+
+def _batches(
+    file_path: Path,
+    widths: dict[str, str],
+    instruments: set[int] | None,
+    first_ts: int | None,
+    last_ts: int | None,
+    batch_rows: int,
+    columns: tuple[str, ...] | None,
+) -> Iterator[Columns]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    file_path = Path(path) / BARS
     check_footer(file_path)
     try:
         with pq.ParquetFile(
             file_path, memory_map=False, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
         ) as file:
             stored = set(file.schema_arrow.names)
-            wanted = [n for n in BAR_COLUMNS if n in stored and (columns is None or n in columns)]
+            wanted = [n for n in widths if n in stored and (columns is None or n in columns)]
             needed = wanted + [n for n in ("ts_init", "instrument") if n not in wanted]
             groups = _row_groups(file, instruments, first_ts, last_ts)
             _read_ahead(file_path)

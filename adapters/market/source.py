@@ -1,4 +1,4 @@
-"""Read CSV and Parquet files of bars in batches, each needed column under its field name, each row with its
+"""Read CSV and Parquet files of bars or ticks in batches, each needed column under its field name, each row with its
 line."""
 
 import csv
@@ -53,7 +53,7 @@ class Source:
         if not self.is_csv and not path.name.lower().endswith(ENDINGS):
             raise ImportRefused(f"{path}: only {', '.join(ENDINGS)} files can be imported")
         self._names = self._csv_names() if self.is_csv else self._parquet_names()
-        self.fields = find_columns(self._names, options.columns, str(path))
+        self.fields = find_columns(self._names, options.columns, str(path), options.ticks)
 
     def _csv_names(self) -> list[str]:
         with _open_bytes(self.path) as file:

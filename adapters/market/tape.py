@@ -1,15 +1,15 @@
-"""A market tape: one immutable folder of recorded bars and corporate actions, described by its manifest.
+"""A market tape: one immutable folder of recorded bars, ticks and corporate actions, described by its manifest.
 
 `bars.parquet` is sorted by (ts_init, instrument, span); prices are int64 units, times int64 ns UTC.
-`open_interest` and
-`lag` are there only when some value is not zero. `actions.parquet` is there only when there are any.
+`open_interest` and `lag` are there only when some value is not zero. `quotes.parquet`, `trades.parquet` (sorted by
+ts_init and instrument, at one time as they came) and `actions.parquet` are there only when there are any.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from adapters.files import canonical_json
 from kernel.errors import NotFound, TapeCorrupt
 
-FORMAT = 1
+FORMATS = (1, 2)  # the second is that of tapes with ticks
 BARS, ACTIONS, EDGES, MANIFEST = "bars.parquet", "actions.parquet", "edges.parquet", "manifest.json"
 
 # column -> width, in file order; the last two are optional
@@ -48,6 +48,26 @@ STATED_COLUMNS: dict[str, str] = {
     "ex_day": "<i8",  # YYYYMMDD as stated; 0: not known, such as of an inferred one
     "note": "<i8",  # the first 8 bytes of the SHA-256 of what tells it from others of its day; 0: nothing does
 }
+QUOTE_COLUMNS: dict[str, str] = {
+    "ts_init": "<i8",
+    "instrument": "<i4",
+    "bid_px": "<i8",  # 0: nobody bids
+    "ask_px": "<i8",
+    "bid_qty": "<i8",
+    "ask_qty": "<i8",
+    "lag": "<i8",
+}
+TRADE_COLUMNS: dict[str, str] = {
+    "ts_init": "<i8",
+    "instrument": "<i4",
+    "trade_px": "<i8",
+    "trade_qty": "<i8",
+    "trade_interest": "<i8",  # open interest; 0: not said
+    "lag": "<i8",
+}
+TICK_COLUMNS = {"quotes": QUOTE_COLUMNS, "trades": TRADE_COLUMNS}  # by sort of ticks; at one time quotes come first
+TICK_FILES = {"quotes": "quotes.parquet", "trades": "trades.parquet"}
+OPTIONAL = ("open_interest", "trade_interest", "lag")  # columns that are left out where all is zero
 # adjusted closes of each symbol's first and last bar, where the file had any: no content, a help for the next import
 EDGE_COLUMNS: dict[str, str] = {"instrument": "<i4", "ts_event": "<i8", "adj_close": "<f8"}
 Columns = dict[str, np.ndarray]
@@ -62,6 +82,12 @@ class TapeInstrument:
     bars: int
     first_ts: int
     last_ts: int
+    quotes: int = 0
+    trades: int = 0
+
+    @property
+    def ticks(self) -> int:
+        return self.quotes + self.trades
 
 
 @dataclass(frozen=True)
@@ -80,17 +106,36 @@ class Manifest:
     last_ts: int
     files: dict[str, dict[str, Any]]
     content_digest: str
+    quotes: int = 0
+    trades: int = 0
+    retired: dict[str, dict[str, Any]] = field(default_factory=dict)  # tick files that went (see retire.py)
+
+    @property
+    def ticks(self) -> int:
+        return self.quotes + self.trades
+
+    @property
+    def events(self) -> int:
+        return self.bars + self.ticks + self.actions
+
+
+_TICK_FIELDS = ("quotes", "trades", "retired")  # not written where there are none
 
 
 def canonical_manifest(manifest: Manifest) -> bytes:
     """The bytes of manifest.json: canonical JSON that ends in a digest of itself and knows no path or
     clock."""
-    body = {field.name: getattr(manifest, field.name) for field in fields(Manifest) if field.name != "path"}
-    body["instruments"] = [asdict(instrument) for instrument in manifest.instruments]
+    body = {one.name: getattr(manifest, one.name) for one in fields(Manifest) if one.name != "path"}
+    body["instruments"] = [_said(asdict(instrument)) for instrument in manifest.instruments]
     body["sources"] = list(manifest.sources)
-    body["format"] = FORMAT
+    body = _said(body)
+    body["format"] = FORMATS[1 if manifest.ticks else 0]
     body["manifest_digest"] = hashlib.sha256(canonical_json(body)).hexdigest()
     return canonical_json(body)
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value or name not in _TICK_FIELDS}
 
 
 class ContentDigest:
@@ -104,6 +149,7 @@ class ContentDigest:
         self._symbols = sorted(symbols)
         self._hashes: dict[str, Any] = {}
         self._rows: dict[str, int] = {}
+        self._known: dict[str, list[Any]] = {}
 
     def add(self, table: str, widths: dict[str, str], columns: Columns) -> None:
         for name, width in widths.items():
@@ -113,9 +159,16 @@ class ContentDigest:
                 self._hashes.setdefault(key, hashlib.sha256()).update(values)
                 self._rows[key] = self._rows.get(key, 0) + len(values)
 
+    def add_known(self, columns: dict[str, list[Any]]) -> None:
+        """Columns as `columns()` gave them, of data that is gone."""
+        self._known.update(columns)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """By `table.column`: rows and SHA-256."""
+        return self._known | {key: [self._rows[key], digest.hexdigest()] for key, digest in self._hashes.items()}
+
     def hexdigest(self) -> str:
-        body = {key: [self._rows[key], digest.hexdigest()] for key, digest in self._hashes.items()}
-        whole = {"symbols": self._symbols, "columns": body}
+        whole = {"symbols": self._symbols, "columns": self.columns()}
         return hashlib.sha256(canonical_json(whole)).hexdigest()
 
 
@@ -145,9 +198,9 @@ def open_tape(path: Path) -> Manifest:
     try:
         body = json.loads((path / MANIFEST).read_bytes())
         stated = body.pop("manifest_digest")
-        if body["format"] != FORMAT:
+        if body["format"] not in FORMATS:
             raise TapeCorrupt(
-                f"{path / MANIFEST} has format {body['format']}, this version reads {FORMAT}: update Onetape"
+                f"{path / MANIFEST} has format {body['format']}, this version reads {FORMATS[-1]}: update Onetape"
             )
         if hashlib.sha256(canonical_json(body)).hexdigest() != stated:
             raise TapeCorrupt(f"{path / MANIFEST} was altered after it was written: {AGAIN}")
@@ -168,9 +221,9 @@ def _manifest(path: Path, body: dict[str, Any]) -> Manifest:
     body["instruments"] = tuple(TapeInstrument(**row) for row in body["instruments"])
     body["sources"] = tuple(body["sources"])
     manifest = Manifest(path=path, **body)
-    for field in ("bars", "actions", "first_ts", "last_ts"):
-        if type(getattr(manifest, field)) is not int:
-            raise ValueError(f"{field} is {getattr(manifest, field)!r}")
+    for name in ("bars", "actions", "first_ts", "last_ts", "quotes", "trades"):
+        if type(getattr(manifest, name)) is not int:
+            raise ValueError(f"{name} is {getattr(manifest, name)!r}")
     if BARS not in manifest.files:
         raise ValueError(f"it lists no {BARS}")
     return manifest
@@ -218,3 +271,43 @@ class BarCount:
         """By number; an instrument of `symbols` without bars (it has actions only) gets zeros."""
         numbers = sorted(symbols.keys() | self._seen.keys())
         return tuple(TapeInstrument(i, symbols.get(i, ""), *self._seen.get(i, (0, 0, 0))) for i in numbers)
+
+
+class TickCount:
+    """Ticks, first and last ts_init per instrument of batches of one sort in order; also notices a break of it."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.seen: dict[int, list[int]] = {}  # count, first and last ts_init
+        self._last = (-(2**63), -1)
+
+    def add(self, batch: Columns) -> bool:
+        """Count a batch; False when its rows, or it after the last one, are out of order."""
+        ts, number = batch["ts_init"], batch["instrument"]
+        if not len(ts):
+            return True
+        ordered = self._last <= (int(ts[0]), int(number[0]))
+        ordered = ordered and bool(np.all((ts[1:] > ts[:-1]) | ((ts[1:] == ts[:-1]) & (number[1:] >= number[:-1]))))
+        self._last = (int(ts[-1]), int(number[-1]))
+        for one in np.unique(number).tolist():
+            mine = ts[number == one]
+            row = self.seen.setdefault(one, [0, int(mine[0]), 0])
+            row[0] += len(mine)
+            row[2] = int(mine[-1])
+        self.ticks += len(ts)
+        return ordered
+
+
+def with_ticks(
+    instruments: tuple[TapeInstrument, ...], counts: dict[str, TickCount]
+) -> tuple[TapeInstrument, ...]:
+    """The same instruments with their ticks, by sort; times are of bars and ticks together."""
+    found = []
+    for one in instruments:
+        spans = [(one.first_ts, one.last_ts)] if one.bars else []
+        here = {kind: count.seen[one.number] for kind, count in counts.items() if one.number in count.seen}
+        spans += [(first, last) for _, first, last in here.values()]
+        numbers = {kind: count for kind, (count, *_) in here.items()}
+        first, last = min((a for a, _ in spans), default=0), max((b for _, b in spans), default=0)
+        found.append(replace(one, first_ts=first, last_ts=last, **numbers))
+    return tuple(found)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapters.files import sha256_file
-from adapters.market.reader import bar_batches, read_actions
+from adapters.market.reader import bar_batches, read_actions, tick_batches
 from adapters.market.tape import (
     ACTION_COLUMNS,
     ACTIONS,
@@ -12,10 +12,14 @@ from adapters.market.tape import (
     BARS,
     MANIFEST,
     STATED_COLUMNS,
+    TICK_COLUMNS,
+    TICK_FILES,
     BarCount,
     ContentDigest,
     Manifest,
+    TickCount,
     open_tape,
+    with_ticks,
 )
 from kernel.errors import TapeCorrupt
 
@@ -49,14 +53,35 @@ def _verify_content(manifest: Manifest) -> None:
         if not tally.add(batch):
             raise TapeCorrupt(f"{manifest.path / BARS} is not in order of (ts_init, instrument): {AGAIN}")
         digest.add("bars", BAR_COLUMNS, batch)
+    ticks = _verify_ticks(manifest, digest)
     actions = read_actions(manifest.path)
     digest.add("actions", {**ACTION_COLUMNS, **STATED_COLUMNS}, actions)
     if digest.hexdigest() != manifest.content_digest:
         raise TapeCorrupt(f"{manifest.path}: the content digest is not the manifest's: {AGAIN}")
     symbols = {i.number: i.symbol for i in manifest.instruments}
-    if tally.instruments(symbols) != manifest.instruments or tally.bars != manifest.bars:
+    counted = with_ticks(tally.instruments(symbols), ticks)
+    if tally.bars != manifest.bars or not (manifest.retired or counted == manifest.instruments):
         raise TapeCorrupt(f"{manifest.path / MANIFEST} states other bar counts or times than {BARS} holds: {AGAIN}")
+    for kind, count in ticks.items():
+        if count.ticks != getattr(manifest, kind):
+            raise TapeCorrupt(f"{manifest.path / MANIFEST} states another number of {kind} than {TICK_FILES[kind]} holds")
     if len(actions["ts_init"]) != manifest.actions:
         raise TapeCorrupt(
             f"{manifest.path / MANIFEST} states {manifest.actions} actions, {ACTIONS} holds another number"
         )
+
+
+def _verify_ticks(manifest: Manifest, digest: ContentDigest) -> dict[str, TickCount]:
+    """Counts by sort; of ticks that were retired, what was kept of them goes into the digest."""
+    counts = {}
+    for kind, name in TICK_FILES.items():
+        if name in manifest.retired:
+            digest.add_known(manifest.retired[name]["columns"])
+        if name not in manifest.files:
+            continue
+        counts[kind] = TickCount()
+        for batch in tick_batches(manifest.path, kind):
+            if not counts[kind].add(batch):
+                raise TapeCorrupt(f"{manifest.path / name} is not in order of (ts_init, instrument): {AGAIN}")
+            digest.add(kind, TICK_COLUMNS[kind], batch)
+    return counts

@@ -17,26 +17,35 @@ from adapters.market.tape import (
     EDGE_COLUMNS,
     EDGES,
     MANIFEST,
+    OPTIONAL,
     STATED_COLUMNS,
+    TICK_COLUMNS,
+    TICK_FILES,
     BarCount,
     Columns,
     ContentDigest,
     Manifest,
+    TickCount,
     canonical_manifest,
     footer_digest,
     tapes_folder,
+    with_ticks,
 )
 from kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-ROW_GROUP = 131_072  # bars: what a reader holds at once, and the grain at which it skips
+ROW_GROUP = 131_072  # bars or ticks: what a reader holds at once, and the grain at which it skips
 # Measured: LZ4 decodes 2.5 times as fast as zstd-1 for an eighth more bytes; delta-coded keys or prices
 # gain nothing.
 COMPRESSION = "lz4"
 PAGE_CHECKSUMS = True  # CRC32, see intact.py: what rots below the file system is told by the reading of it
-SPLIT_BYTES = ("open", "high", "low", "close", "volume", "open_interest")
+SPLIT_BYTES = (
+    *("open", "high", "low", "close", "volume", "open_interest"),
+    *("bid_px", "ask_px", "bid_qty", "ask_qty", "trade_px", "trade_qty", "trade_interest"),
+)
 _ACTIONS = {**ACTION_COLUMNS, **STATED_COLUMNS}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -62,9 +71,8 @@ def free_name(home: Path, name: str) -> str:
 class MarketWriter:
     """`with MarketWriter(home, name, symbols) as tape: tape.add(columns) ...; tape.finish(...)`.
 
-    `add` takes the columns of tape.BAR_COLUMNS in order of (ts_init, instrument, span); pieces may have any
-    size.
-    Leaving the block without `finish` leaves no trace.
+    `add` takes the columns of tape.BAR_COLUMNS in order of (ts_init, instrument, span), `add_ticks` those of
+    tape.TICK_COLUMNS in order of (ts_init, instrument); pieces may have any size. Leaving the block without `finish` leaves no trace.
     """
 
     def __init__(self, home: Path, name: str, symbols: Iterable[tuple[int, str]], optional: Iterable[str] = ()) -> None:
@@ -75,23 +83,39 @@ class MarketWriter:
         shutil.rmtree(self._temporary, ignore_errors=True)  # left by a process of this id that was killed
         self._temporary.mkdir()
         self._symbols = dict(symbols)
-        self._names = [column for column in BAR_COLUMNS if column not in ("open_interest", "lag") or column in optional]
+        self._names = [column for column in BAR_COLUMNS if column not in OPTIONAL or column in optional]
         self._digest = ContentDigest(self._symbols.items())
         self._tally = BarCount()
         self._writer = _parquet_writer(self._temporary / BARS, {n: BAR_COLUMNS[n] for n in self._names}, SPLIT_BYTES)
+        self._tick_writers: dict[str, pq.ParquetWriter] = {}
+        self._tick_counts: dict[str, TickCount] = {}
 
     def __enter__(self) -> "MarketWriter":
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._writer.close()
+        self._close()
         shutil.rmtree(self._temporary, ignore_errors=True)  # gone already when finished
+
+    def _close(self) -> None:
+        for writer in (self._writer, *self._tick_writers.values()):
+            writer.close()
 
     def add(self, columns: Columns) -> None:
         columns = {name: columns[name] for name in self._names}
         assert self._tally.add(columns), "bars out of order"
         self._digest.add("bars", BAR_COLUMNS, columns)
         self._writer.write_table(_table(columns, BAR_COLUMNS), row_group_size=ROW_GROUP)
+
+    def add_ticks(self, kind: str, columns: Columns) -> None:
+        """Ticks of a sort ("quotes" or "trades"); which optional columns it has is settled by the first piece."""
+        widths = {name: width for name, width in TICK_COLUMNS[kind].items() if name in columns}
+        if kind not in self._tick_writers:
+            self._tick_writers[kind] = _parquet_writer(self._temporary / TICK_FILES[kind], widths, SPLIT_BYTES)
+            self._tick_counts[kind] = TickCount()
+        assert self._tick_counts[kind].add(columns), "ticks out of order"
+        self._digest.add(kind, widths, columns)
+        self._tick_writers[kind].write_table(_table(columns, widths), row_group_size=ROW_GROUP)
 
     def finish(
         self,
@@ -101,17 +125,17 @@ class MarketWriter:
         edges: Columns | None = None,
     ) -> Manifest:
         """Write the actions (in order), the edges and the manifest, make all durable and give the tape its name."""
-        self._writer.close()
+        self._close()
         count = len(actions["ts_init"])
         if count:
             widths = {name: width for name, width in _ACTIONS.items() if name in actions}
             with _parquet_writer(self._temporary / ACTIONS, widths, ()) as writer:
                 writer.write_table(_table(actions, widths))
         self._digest.add("actions", _ACTIONS, actions)
-        instruments = self._tally.instruments(self._symbols)
-        held = [i for i in instruments if i.bars]
+        instruments = with_ticks(self._tally.instruments(self._symbols), self._tick_counts)
+        held = [i for i in instruments if i.bars or i.ticks]
         times = [i.first_ts for i in held] + [i.last_ts for i in held] + [int(t) for t in actions["ts_init"]]
-        names = [BARS, ACTIONS] if count else [BARS]
+        names = [BARS, *(TICK_FILES[kind] for kind in self._tick_counts), *([ACTIONS] if count else [])]
         if edges is not None and len(edges["instrument"]):
             names.append(EDGES)
             with _parquet_writer(self._temporary / EDGES, EDGE_COLUMNS, ()) as writer:
@@ -138,6 +162,7 @@ class MarketWriter:
             last_ts=max(times, default=0),
             files=files,
             content_digest=self._digest.hexdigest(),
+            **{kind: tally.ticks for kind, tally in self._tick_counts.items()},
         )
         (self._temporary / MANIFEST).write_bytes(canonical_manifest(manifest))
         sync_file(self._temporary / MANIFEST)

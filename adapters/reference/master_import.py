@@ -16,7 +16,6 @@ SHOWN = 20
 _CONTRACT = ("kind", "right", "strike", "multiplier")  # what makes a contract this one
 _DESCRIBED = (  # what a master says afresh, without a date
     "kind", "exchange", "segment", "isin", "multiplier", "expiry", "strike", "right", "underlying", "settlement",
-    "calendar",
 )  # fmt: skip
 _DATED = ("symbol", "tick", "lot", "freeze")
 
@@ -166,6 +165,8 @@ class _Plan:
         if "symbol" in new:
             self._check_free(one.symbol)
         told = {name: getattr(one, name) for name in _DESCRIBED if getattr(one, name) != getattr(known, name)}
+        if known.calendar in ("", one.segment) and one.calendar != known.calendar:  # another one was chosen by hand
+            told["calendar"] = one.calendar
         if known.broker_keys.get(BROKER) != one.broker_keys[BROKER]:
             told["broker_keys"] = {**known.broker_keys, **one.broker_keys}
         if not new and not told:

@@ -6,14 +6,16 @@ since 1970, `instrument_key` is SEGMENT|ISIN or SEGMENT|token; an index has neit
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from adapters.market.instrument import Instrument, InstrumentKind, fault_of
 from adapters.reference.json_rows import json_rows
+from adapters.reference.sessions import calendars
 
 BROKER = "upstox"
 PAISA = 100  # units of 1/10,000 rupee
@@ -67,6 +69,7 @@ class Master:
     total: int = 0
     tests: int = 0  # the exchange's test instruments, left out
     segments: set[str] = field(default_factory=set)  # of all its rows: what the file is about
+    with_contracts: set[str] = field(default_factory=set)  # keys of shares that any of its futures or options are on
 
 
 def read_master(path: Path, choice: Choice) -> Master:
@@ -78,6 +81,8 @@ def read_master(path: Path, choice: Choice) -> Master:
             segment = row.get("segment") if isinstance(row, dict) else None
             if isinstance(segment, str):
                 master.segments.add(segment)
+                if isinstance(row.get("underlying_key"), str):
+                    master.with_contracts.add(row["underlying_key"])
                 if choice.segments and segment not in choice.segments:
                     continue
             text = _texts(row)
@@ -94,7 +99,21 @@ def read_master(path: Path, choice: Choice) -> Master:
             master.bad.append(BadRow(number, _name(row), str(error)))
             continue
         master.rows[number] = one
+    master.rows = {number: _with_auction(one, master.with_contracts) for number, one in master.rows.items()}
     return master
+
+
+@cache
+def _calendars() -> frozenset[str]:
+    return frozenset(calendars())
+
+
+def _with_auction(one: Instrument, with_contracts: set[str]) -> Instrument:
+    """Shares that have futures or options close in an auction: a calendar of their own, where there is one."""
+    auction = f"{one.calendar}_CAS"
+    if one.broker_keys[BROKER] in with_contracts and auction in _calendars():
+        return replace(one, calendar=auction)
+    return one
 
 
 def to_instrument(row: dict[str, Any]) -> Instrument:
@@ -120,7 +139,7 @@ def to_instrument(row: dict[str, Any]) -> Instrument:
         right=_RIGHTS.get(what, "") if option else "",
         underlying=_symbol(row, "underlying_symbol") if derivative else "",
         settlement=_SETTLED.get(_optional(row, "underlying_type"), "") if derivative else "",
-        calendar=segment.replace("_INDEX", "_EQ"),
+        calendar=calendar if (calendar := segment.replace("_INDEX", "_EQ")) in _calendars() else "",
         broker_keys={BROKER: text["instrument_key"]},
     )
     if not text["instrument_key"].startswith(f"{segment}|"):

@@ -3,7 +3,7 @@
 import getpass
 from argparse import Namespace
 
-from api.commands.common import numbers, print_json, say_if_compiling, settings_of
+from api.commands.common import print_json, say_if_compiling, settings_of
 from api.progress import Progress
 from kernel.errors import ConfigError
 
@@ -86,5 +86,5 @@ def run_drill(options: Namespace) -> int:
     say_if_compiling()
     with Progress("drill", None, unit="events", quiet=options.json) as progress:
         found = drill(home, folder, limits, level, progress.add)
-    print_json(numbers(found.as_dict())) if options.json else print(*found.lines(), sep="\n")
+    print_json(found.as_dict()) if options.json else print(*found.lines(), sep="\n")
     return 0

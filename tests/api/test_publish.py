@@ -153,17 +153,18 @@ def test_migrate_has_nothing_to_do(traded, call, good):
 
 
 def as_the_first_version(home):
-    """serve.duckdb as it was before migration 2."""
-    with duckdb.connect(str(home / "views" / "serve.duckdb")) as connection:
-        for view in ("v_order_history", "v_position_history", "v_account_history"):
-            connection.execute(f"DROP VIEW {view}")
-        for macro in ("orders_as_of", "positions_as_of", "account_as_of", "orders_at", "positions_at", "account_at"):
-            connection.execute(f"DROP MACRO TABLE {macro}")
-        for macro in ("is_known", "seq_at"):
-            connection.execute(f"DROP MACRO {macro}")
-        for table in ("order_changes", "position_changes", "account_changes"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("DELETE FROM migration WHERE number > 1")
+    """serve.duckdb as it was before migration 2: its tables, with what they held."""
+    path, first = home / "views" / "serve.duckdb", list_migrations()[0]
+    newer = path.rename(path.with_name("newer.duckdb"))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"ATTACH '{newer}' AS newer (READ_ONLY)")
+        connection.execute("CREATE TABLE migration AS FROM newer.main.migration WHERE number = 1")
+        connection.execute(first.sql)
+        for table in one(connection, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'serve'"):
+            if table != ("migration",):
+                columns = ", ".join(connection.table(table[0]).columns)
+                connection.execute(f"INSERT INTO {table[0]} ({columns}) SELECT {columns} FROM newer.main.{table[0]}")
+    newer.unlink()
 
 
 @pytest.mark.sim

@@ -152,6 +152,13 @@ class World:
                 found["strategies"].setdefault(str(rng.randint(1, STRATEGIES)), {})[name] = rng.choice(choices)
         return found
 
+    def restart(self) -> None:
+        """Another process goes on from a snapshot."""
+        saved, digest = self.engine.save(), self.engine.digest()
+        self.engine = self.make()
+        self.engine.load(saved)
+        assert self.engine.digest() == digest
+
     # -- inputs
 
     def feed(self, listed) -> np.ndarray:
@@ -268,19 +275,19 @@ class World:
         return rows
 
     def some_ticks(self, chance, path, there, size) -> np.ndarray:
-        places = [i for i in self.by_ticks if there[i]]
-        rows = np.zeros(2 * len(places), EVENT)
-        for n, i in enumerate(places):
-            for k in range(2):
-                e, px = rows[2 * n + k], int(path[i, 3 * k] * size[i])
-                e["instrument"], e["ts_event"] = i, self.t * MINUTE - MINUTE // 2 + n * 2 + k
-                if (k + n) % 2:
-                    e["kind"], e["trade_px"], e["trade_qty"] = Kind.TRADE, px, chance.integers(1, 40)
-                else:
-                    e["kind"], e["bid_px"], e["ask_px"] = Kind.QUOTE, px - size[i], px + size[i]
-                    e["bid_qty"], e["ask_qty"] = chance.integers(0, 30, 2)
+        """A quote and a trade of each instrument that has ticks, whichever comes first."""
+        places = np.array([i for i in self.by_ticks if there[i]], np.int64)
+        rows = np.zeros((len(places), 2), EVENT)
+        px, first = path[places] * size[places, None], np.arange(len(places)) % 2
+        quotes, trades = rows[np.arange(len(places)), first], rows[np.arange(len(places)), 1 - first]
+        quotes["kind"], quotes["bid_px"], quotes["ask_px"] = Kind.QUOTE, px[:, 0] - size[places], px[:, 0] + size[places]
+        quotes["bid_qty"], quotes["ask_qty"] = chance.integers(0, 30, (2, len(places)))
+        trades["kind"], trades["trade_px"], trades["trade_qty"] = Kind.TRADE, px[:, 3], chance.integers(1, 40, len(places))
+        rows[np.arange(len(places)), first], rows[np.arange(len(places)), 1 - first] = quotes, trades
+        rows["instrument"] = places[:, None]
+        rows = rows.ravel()
         rows["ts_init"] = self.t * MINUTE
-        rows["ts_event"] = np.minimum(rows["ts_event"], rows["ts_init"])
+        rows["ts_event"] = self.t * MINUTE - MINUTE // 2 + np.arange(len(rows))
         return rows
 
     # -- orders
@@ -385,6 +392,3 @@ class World:
             trigger_price, trail, 0.0, 0, 0,
         )  # fmt: skip
 
-
-def joined(parts: list[np.ndarray]) -> np.ndarray:
-    return join_rows(parts)

@@ -263,3 +263,27 @@ class TestReports:
         )
         assert len(of(tape, Kind.ORDER_RELEASED)) == 1
         assert engine.state.orders["status"].max() == Status.SUBMITTED
+
+
+class TestTrailingOutside:
+    def test_a_venue_outside_is_told_where_a_trigger_stands(self, scripted):
+        """One change at a time: what follows while one is under way is told once that was answered."""
+        engine = scripted(1, simulate=False)
+        script(engine, 1, 0, [(1, order(BUY, 10, OrderType.TRAILING_STOP, trail=5.0))])
+        run_bars(engine, [flat(1, 100), report(Kind.ORDER_ACCEPTED, 1)])
+        tape = run_bars(engine, [flat(2, 98), flat(3, 97)])
+        [asked] = of(tape, Kind.ORDER_REPLACE_SUBMITTED)
+        assert (asked["trigger_px"], asked["reason"], asked["qty"]) == (units(103), Reason.TRAILED, 10)
+        bars = of(tape, Kind.BAR)
+        assert asked["cause"] == bars[0]["seq"]
+        replaced = report(Kind.ORDER_REPLACED, 3, qty=10, trigger_px=units(103))
+        tape = run_bars(engine, [replaced, flat(4, 99)])
+        assert of(tape, Kind.ORDER_REPLACE_SUBMITTED)["trigger_px"].tolist() == [units(102)]
+        check_books(engine)
+
+    def test_a_kill_names_itself_as_the_cause_of_every_cancel(self, scripted):
+        engine = scripted(1, simulate=False)
+        script(engine, 1, 0, [(1, order(BUY, 10, LIMIT, 90 + n)) for n in range(3)])
+        run_bars(engine, [flat(1, 100)])
+        tape = run_bars(engine, [event(Kind.TRIPPED, 2, level=3)])
+        assert of(tape, Kind.ORDER_CANCEL_SUBMITTED)["cause"].tolist() == [int(tape[0]["seq"])] * 3

@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 
 import duckdb
 import numpy as np
@@ -309,7 +310,7 @@ def test_views_show_amounts_and_times():
     tape = HandTape()
     tape.trade(1, 0, BUY, 3, 1234567, 15)
     connection = project(tape.rows(), tape.notes)
-    found = connection.execute("SELECT price::VARCHAR, fee::VARCHAR, happened_at::VARCHAR FROM v_fills").fetchall()
-    assert found == [("123.4567", "0.0015", "2024-01-01 03:45:00.000003")]
+    found = connection.execute("SELECT price, fee::VARCHAR, happened_at::VARCHAR FROM v_fills").fetchall()
+    assert found == [(Decimal("123.4567"), "0.0015", "2024-01-01 03:45:00.000003")]
     for (view,) in one(connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal"):
         connection.execute(f"SELECT * FROM {view}").fetchall()

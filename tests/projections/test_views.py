@@ -11,6 +11,7 @@ from kernel.codes import KillLevel, Kind, Status, TradingState
 from kernel.fold import Fold
 from kernel.schema import FAMILIES, FAMILY_OF, MONEY, PRICE, events
 from kernel.state import Capacity, Rules
+from kernel.terms import charges_of, terms_of
 from projections.event_views import KIND_VIEWS, NAMES, Lot, create_views, stored_columns
 from projections.migrate import list_migrations, migrate
 from projections.names import read_config
@@ -27,11 +28,9 @@ def kernel_fold(notes):
     """The plain fold of the kernel, made from the configuration as written."""
     config = read_config(next(iter(notes.values()))).config
     rules = {n: v for n, v in config["rules"].items() if n in Rules.__dataclass_fields__}
-    instruments = [(i["number"], i["tick"], i["lot"]) for i in config["instruments"]]
-    capacity = Capacity(**config["capacity"] | {"batch": 4096})
-    return Fold(
-        capacity, Rules(**rules | {"cash": config["cash"]}), config["limits"], instruments, len(config["strategies"])
-    )
+    capacity, rules = Capacity(**config["capacity"] | {"batch": 4096}), Rules(**rules | {"cash": config["cash"]})
+    count, charges = len(config["strategies"]), charges_of(config)
+    return Fold(capacity, rules, config["limits"], terms_of(config), count, charges)
 
 
 def dicts(connection, sql, parameters=()):

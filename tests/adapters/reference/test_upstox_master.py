@@ -50,7 +50,7 @@ def test_the_sample(tmp_path, suffix):
     registry = Registry.load(tmp_path / "home")
     assert [one.symbol for one in registry] == report.added and len(report.added) == 10
     assert registry.find("RELIANCE") == Instrument(
-        0, "RELIANCE", 1_000, exchange="NSE", segment="NSE_EQ", isin="INE002A01018", freeze=100_000, calendar="NSE_EQ",
+        0, "RELIANCE", 1_000, exchange="NSE", segment="NSE_EQ", isin="INE002A01018", freeze=100_000, calendar="NSE_EQ_CAS",
         broker_keys={"upstox": "NSE_EQ|INE002A01018"},
     )  # fmt: skip
     assert registry.find("BSE:RELIANCE").segment == "BSE_EQ"
