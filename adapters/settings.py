@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from adapters.bars_text import BarRule, parse_bars
 from adapters.settings_text import (
     QTY_MAX,
     Allowed,
@@ -290,6 +291,23 @@ class SessionSection(Section):
         return self.close_grace * 1_000_000_000
 
 
+class BarsSection(Section):
+    """Bars that a run makes of the trades of its instruments: see docs/ticks.md."""
+
+    make: BarRule = _text("none", "What ends a bar: a time, or so many trades, so much volume, value or range.")
+    grace: int = _number(
+        2, 0, 600, "seconds", "How long after its end a bar of time is closed: trades that come later are not in it."
+    )
+
+    def as_units(self, asked: str | None = None) -> dict[str, int]:
+        """The terms kernel.state.Rules takes, none for no bars; `asked` is what a run asks for instead of `make`.
+
+        Raises ValueError.
+        """
+        kind, size = parse_bars(self.make if asked is None else asked)
+        return {"bar_kind": kind, "bar_size": size, "bar_grace": self.grace * 10**9 if kind == 1 else 0} if kind else {}
+
+
 class ImportSection(Section):
     """How a data file is read when it does not say."""
 
@@ -356,6 +374,7 @@ class Settings(Section):
     capacity: CapacitySection = CapacitySection()
     run: RunSection = RunSection()
     session: SessionSection = SessionSection()
+    bars: BarsSection = BarsSection()
     importing: ImportSection = Field(default=ImportSection(), alias="import")
     live: LiveSection = LiveSection()
     tape: TapeSection = TapeSection()

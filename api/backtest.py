@@ -18,17 +18,24 @@ from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.strategies.load import Loaded
 from adapters.tape.sealed import SealedWriter
-from api.bootstrap import Config, Request, input_tapes, load_strategies, make_config, make_engine, make_feed, make_ref
+from api.bootstrap import (
+    Config,
+    MarketCount,
+    Request,
+    input_tapes,
+    load_strategies,
+    make_config,
+    make_engine,
+    make_feed,
+)
 from api.drive import begin, end, go_on, in_order
 from api.run_lock import being_run
-from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound
 from kernel.schema import EVENT, RAW
 from kernel.state import totals_of
 
 BATCH_ROWS = 32_768
-BAR = int(Kind.BAR)
 
 
 @dataclass(frozen=True)
@@ -47,18 +54,18 @@ class Result:
 
 
 class RunTape:
-    """The tape of a backtest: everything but the bars, gathered into batches on its way to the sealed files."""
+    """The tape of a backtest: everything but what market tapes hold, gathered into batches on its way to the sealed
+    files."""
 
     def __init__(self, writer: SealedWriter) -> None:
         self.writer = writer
         self._buffer = np.empty(BATCH_ROWS, RAW)
         self._rows = 0
         self._notes: dict[int, str] = {}
-        self.bars = 0
+        self.market = MarketCount()
 
     def keep(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
-        others = inputs[inputs["kind"] != BAR]
-        self.bars += len(inputs) - len(others)
+        others = self.market.others(inputs)
         rows = in_order(others, outputs) if len(others) else outputs
         if self._rows + len(rows) > len(self._buffer):
             self.flush(len(rows))
@@ -113,12 +120,12 @@ def _run(
         loop = time.perf_counter()
         with InputCheck(tapes, memory_of(home)):
             if begin(engine, feed, tape.keep) == 0:
-                raise NotFound("no bars in that range: `onetape runs --tapes` lists what is there")
-            go_on(engine, feed, tape.keep, lambda count: seen(tape.bars, None))
+                raise NotFound("no bars or ticks in that range: `onetape runs --tapes` lists what is there")
+            go_on(engine, feed, tape.keep, lambda count: seen(tape.market.total, None))
             end(engine, tape.keep)
         loop = time.perf_counter() - loop
         tape.flush()
-        writer.add_ref(make_ref(config, tape.bars))
+        writer.add_ref(tape.market.as_ref(config))
         faults = explain_faults(engine, strategies, config)
         about = {
             "run_id": folder.name,
@@ -128,19 +135,21 @@ def _run(
             "sources": {str(n): s.origin for n, s in enumerate(strategies, 1)},
             "faults": faults,
             "marks": {row["symbol"]: int(engine.state.markets["mark"][row["number"]]) for row in config["instruments"]},
-            "timing": _timing(started, loop, tape.bars),
+            "timing": _timing(started, loop, tape.market),
         }
         manifest = writer.finish(about)
-    manifest["timing"] = _timing(started, loop, tape.bars)
+    manifest["timing"] = _timing(started, loop, tape.market)
     return Result(folder, manifest, faults)
 
 
-def _timing(started: float, loop: float, bars: int) -> dict[str, float]:
+def _timing(started: float, loop: float, market: MarketCount) -> dict[str, float]:
     seconds = time.perf_counter() - started
+    ticks = market.quotes + market.trades
     return {
         "seconds": round(seconds, 4),
         "loop_seconds": round(loop, 4),
-        "bars_per_second": round(bars / max(seconds, 1e-9)),
+        "bars_per_second": round(market.bars / max(seconds, 1e-9)),
+        **({"ticks_per_second": round(ticks / max(seconds, 1e-9))} if ticks else {}),
         "peak_memory_mb": round(peak_memory_mb(), 1),
     }
 
@@ -166,8 +175,11 @@ def summarise(engine: Engine, stored: int) -> dict[str, Any]:
         **totals,
         "max_drawdown": int(a.drawdown),
     }
+    markets = engine.state.markets
+    ticks, bad, late = (int(markets[name].sum()) for name in ("ticks", "bad", "late"))
     return {
         "bars": counts["bars"],
+        **({"ticks": ticks + bad, "bad_ticks": bad, "late_ticks": late} if ticks or bad else {}),
         "events": int(a.seq),
         "stored_events": stored,
         **counts,

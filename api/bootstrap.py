@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adapters.files import canonical_json
-from adapters.market.feed import MERGE_RULE, MarketFeed, Selection
+from adapters.market.feed import MERGE_RULE, TICKS_RULE, MarketFeed, Selection
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
+from adapters.market.ticks import KINDS, has_ticks
 from adapters.reference.universe import Span
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
@@ -30,6 +33,7 @@ from kernel.units import MONEY_MAX, SHARE
 DAY = 86_400_000_000_000
 HOUR = 3_600_000_000_000
 MINUTE = 60_000_000_000
+LAST_MARKET = max(KINDS.values())  # Kind: what market tapes hold beside corporate actions
 Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
 
 
@@ -50,6 +54,7 @@ class Request:
     warm_up_days: int | None = None
     universe: str | None = None
     square_off: str | None = None
+    bars: str | None = None
 
 
 def load_strategies(specs: Sequence[str]) -> list[Loaded]:
@@ -63,7 +68,7 @@ def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
     if names:
         return [open_tape(tapes_folder(home) / name) for name in sorted(set(names))]
     tapes = list_tapes(home)
-    if not any(tape.bars for tape in tapes):
+    if not any(tape.bars or tape.ticks for tape in tapes):
         raise NotFound(
             f"no market data in {home}: bring some in with `onetape import FILE...`, or `onetape import --sample`"
         )
@@ -77,10 +82,13 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     registry, tapes = Registry.load(home), choose_tapes(home, request.tapes)
     chosen, universe = _choose(home, registry, tapes, request)
     numbers = {one.number for one in chosen}
-    tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]  # bars or actions of them
+    tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]  # anything of them
+    ticking = has_ticks(tapes, numbers)
     currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
     warm_up = _warm_up(settings, request)
-    selection = _selection(request, tapes, timezone, warm_up)
+    if ticking and (warm_up or request.universe):
+        raise ConfigError(f"{'a universe' if request.universe else 'days to warm up on'}: with bars only, not with ticks")
+    selection = _selection(request, tapes, timezone, warm_up) | ({"merge": TICKS_RULE} if ticking else {})
     if request.universe:
         days = (request.first_day, request.last_day)
         selection["universe"] = universe_config(request.universe, universe, days, timezone, warm_up * DAY)
@@ -99,7 +107,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "timezone": timezone,
         "cash": _cash(settings, request),
         "fees": fees,
-        "rules": _rules(settings, request, tapes, seed, fees),
+        "rules": _rules(settings, request, tapes, seed, fees) | _bars(settings, request, tapes, numbers),
         "limits": _limits(settings, [one.definition.name for one in strategies]),
         "capacity": {
             "open_orders": settings.capacity.open_orders,
@@ -131,7 +139,7 @@ def _choose(
     home: Path, registry: Registry, tapes: Sequence[Manifest], request: Request
 ) -> tuple[list[Instrument], list[Span]]:
     """The instruments of a run, each with bars on the tapes, and the memberships where they are a universe's."""
-    on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars}
+    on_tapes = {row.number for tape in tapes for row in tape.instruments if row.bars or row.ticks}
     if request.universe and request.symbols:
         raise ConfigError("--symbols and --universe both say which instruments: give one of them")
     if request.universe:
@@ -140,7 +148,7 @@ def _choose(
         return [registry[number] for number in sorted({span.number for span in spans})], spans
     numbers = {find_symbol(registry, symbol, request.first_day) for symbol in request.symbols} or on_tapes
     for number in numbers - on_tapes:
-        raise NotFound(f"{registry[number].symbol} has no bars on the chosen tapes: see `onetape runs --tapes`")
+        raise NotFound(f"{registry[number].symbol} has neither bars nor ticks on the chosen tapes: see `onetape runs --tapes`")
     return [registry[number] for number in sorted(numbers)], []
 
 
@@ -168,8 +176,8 @@ def _selection(request: Request, tapes: Sequence[Manifest], timezone: str, warm_
 
 
 def _reach(tapes: Sequence[Manifest], selection: Config) -> tuple[int, int]:
-    """First and last ns UTC at which there may be bars."""
-    held = [tape for tape in tapes if tape.bars]
+    """First and last ns UTC at which there may be bars or ticks."""
+    held = [tape for tape in tapes if tape.bars or tape.ticks]
     first, last = min(tape.first_ts for tape in held), max(tape.last_ts for tape in held)
     first = max(first, selection["first_ts"]) if selection["first_ts"] is not None else first
     last = min(last, selection["last_ts"]) if selection["last_ts"] is not None else last
@@ -177,8 +185,10 @@ def _reach(tapes: Sequence[Manifest], selection: Config) -> tuple[int, int]:
 
 
 def first_span(tapes: Sequence[Manifest]) -> int:
-    """How long the first bar of the tapes is, ns; of several tapes that of the earliest."""
-    first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name))
+    """How long the first bar of the tapes is, ns; of several tapes that of the earliest, 0 where there are only ticks."""
+    first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name), default=None)
+    if first is None:
+        return 0
     return int(next(bar_batches(first.path, batch_rows=1, columns=("span",)))["span"][0])
 
 
@@ -241,6 +251,19 @@ def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed
     return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees, **venue, **set_ones}
 
 
+def _bars(settings: Settings, request: Request, tapes: Sequence[Manifest], numbers: set[int]) -> dict[str, int]:
+    """What bars are made of trades: none where there are no trades."""
+    try:
+        terms = settings.bars.as_units(request.bars)
+    except ValueError as error:
+        raise ConfigError(f"--bars {request.bars}: {error}") from None
+    if any(row.trades and row.number in numbers for tape in tapes for row in tape.instruments):
+        return terms
+    if request.bars and terms:
+        raise ConfigError(f"--bars {request.bars}: the chosen tapes hold no trades to make bars of")
+    return {}
+
+
 def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
     """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
     rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
@@ -277,15 +300,45 @@ def input_tapes(home: Path, config: Config) -> list[Manifest]:
     return tapes
 
 
+def has_ticks_in(config: Config) -> bool:
+    """Whether the inputs of a configuration have ticks among them."""
+    return bool(config["selection"]["merge"] == TICKS_RULE)
+
+
+class MarketCount:
+    """The inputs of a run that are on market tapes, told from the others and counted by sort."""
+
+    def __init__(self) -> None:
+        self.bars = self.quotes = self.trades = 0
+
+    def others(self, inputs: np.ndarray) -> np.ndarray:
+        """Count, and return the rows that are on no market tape."""
+        kinds = np.bincount(inputs["kind"], minlength=LAST_MARKET + 1)
+        self.bars += int(kinds[KINDS["bars"]])
+        self.quotes += int(kinds[KINDS["quotes"]])
+        self.trades += int(kinds[KINDS["trades"]])
+        return inputs[inputs["kind"] > LAST_MARKET]
+
+    @property
+    def total(self) -> int:
+        return self.bars + self.quotes + self.trades
+
+    def as_ref(self, config: Config) -> bytes:
+        return make_ref(config, self.bars, self.quotes, self.trades)
+
+
 def make_feed(home: Path, tapes: Sequence[Manifest], config: Config) -> MarketFeed:
     """The inputs of a configuration. Raises NotReplayable when a calendar is not what it was."""
     return MarketFeed([tape.path for tape in tapes], selection_of(config), timers_of(home, config))
 
 
-def make_ref(config: Config, bars: int) -> bytes:
-    """The REF frame of a run: which bars its tape leaves out because they are on market tapes, by their numbers
-    there."""
+def make_ref(config: Config, bars: int, quotes: int = 0, trades: int = 0) -> bytes:
+    """The REF frame of a run: which bars and ticks its tape leaves out because they are on market tapes, by their
+    numbers there."""
     body = {"inputs": "bars", "selection": config["selection"], "count": bars}
+    if has_ticks_in(config):
+        counts = {"bars": bars, "quotes": quotes, "trades": trades}
+        body |= {"inputs": "market", "count": sum(counts.values()), "counts": counts}
     body["selection"] = {**body["selection"], "instruments": list(masters_of(config["instruments"]))}
     digest = TapeDigest()
     digest.add_ref(canonical_json(body))

@@ -120,9 +120,11 @@ def _config(commands) -> None:  # type: ignore[no-untyped-def]
 
 
 def _import(commands) -> None:  # type: ignore[no-untyped-def]
-    parser = _command(commands, "import", "market", "bring CSV or Parquet bars onto a market tape")
+    parser = _command(commands, "import", "market", "bring CSV or Parquet bars or ticks onto a market tape")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="bar files, or folders of them")
     parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="name a column yourself")
+    parser.add_argument("--ticks", choices=["quotes", "trades"], help="the files hold these, no bars")
+    parser.add_argument("--latency", help="of ticks: how long after its time one was available, such as 5ms")
     parser.add_argument("--symbol", help="symbol of a file that has no such column (default: its name)")
     parser.add_argument("--tz", help="timezone of times without one, such as Asia/Kolkata")
     parser.add_argument("--stamp", choices=["open", "close"], help="what an intraday time says (default open)")
@@ -161,6 +163,7 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--tapes", help="market tapes, comma-separated (default: all)")
     parser.add_argument("--warm-up-days", type=int, help="days before --from that strategies learn from")
+    parser.add_argument("--bars", metavar="BAR", help="bars to make of trades: none, 1m, '100 trades', '1e6 value'")
     parser.add_argument("--square-off", metavar="HH:MM", help="when the square-off timer is due, local time")
 
 

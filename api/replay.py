@@ -25,18 +25,16 @@ from adapters.tape.reader import (
     read_rows,
 )
 from api.backtest import decimal_text
-from api.bootstrap import Config, input_tapes, make_engine, make_feed, make_ref, strategies_of
+from api.bootstrap import Config, MarketCount, input_tapes, make_engine, make_feed, strategies_of
 from api.compare import Comparer, Divergence
 from api.days import day_bounds
 from api.drive import begin, end, go_on, in_order
 from api.restore import Restored, restore, spans_of, written_by
 from kernel.codehash import kernel_hash
-from kernel.codes import Kind
 from kernel.engine import Engine
 from kernel.errors import NotFound, NotReplayable
 
 BATCH = 16_384
-BAR = int(Kind.BAR)
 
 
 @dataclass(frozen=True)
@@ -128,13 +126,11 @@ def replay_run(home: Path, folder: Path) -> Outcome:
     engine, feed = make_engine(config, strategies, BATCH), make_feed(home, tapes, config)
     comparer, recomputed = Comparer(rows for rows, _ in read_rows(folder)), Recomputed()
     note: dict[int, str] = {1: canonical_json(config).decode()}
-    bars = 0
+    market = MarketCount()
 
     def keep(inputs: np.ndarray, outputs: np.ndarray) -> None:
-        nonlocal note, bars
-        others = inputs[inputs["kind"] != BAR]
-        bars += len(inputs) - len(others)
-        rows = in_order(others, outputs)
+        nonlocal note
+        rows = in_order(market.others(inputs), outputs)
         comparer.add(rows)
         recomputed.add(rows, note)
         note = {}
@@ -144,7 +140,7 @@ def replay_run(home: Path, folder: Path) -> Outcome:
         go_on(engine, feed, keep, lambda count: None)
         end(engine, keep)
     comparer.finish()
-    recomputed.tape.add_ref(make_ref(config, bars))
+    recomputed.tape.add_ref(market.as_ref(config))
     outcome = _outcome(folder, recomputed, engine, changes(config, strategies), manifest)
     if comparer.divergence is not None:
         outcome = replace(outcome, divergence=comparer.divergence, events=comparer.events)

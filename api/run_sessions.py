@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from adapters.bars_text import BY_TIME
 from adapters.files import canonical_json
 from adapters.reference import sessions
 from adapters.reference.due import DueTimers, Expiry, parse_square_off, table_of
@@ -71,6 +72,8 @@ def timers_of(home: Path, config: Config) -> DueTimers | None:
     if not config.get("calendars") and not config.get("expiries"):
         return None
     expiries = [Expiry(*row) for row in config.get("expiries", ())]
+    rules = config["rules"]
+    bars = (rules["bar_size"], rules["bar_grace"]) if rules.get("bar_kind") == BY_TIME else None
     if not config.get("calendars"):
         return DueTimers([], 0, None, expiries)
     loaded = []
@@ -80,7 +83,7 @@ def timers_of(home: Path, config: Config) -> DueTimers | None:
             raise NotReplayable(f"calendar {row['name']} is not what the run used on its days: {AGAIN}")
         loaded.append((row["number"], calendar))
     session = config["session"]
-    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]), expiries)
+    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]), expiries, bars)
 
 
 def _load(home: Path, name: str) -> Calendar:

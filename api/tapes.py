@@ -174,8 +174,8 @@ def bytes_in(folder: Path) -> int:
 
 def _market_line(folder: Path) -> dict[str, Any]:
     found = open_tape(folder)
-    first, last = (found.first_ts, found.last_ts) if found.bars else (None, None)
-    events = found.bars + found.actions
+    first, last = (found.first_ts, found.last_ts) if found.bars or found.ticks else (None, None)
+    events = found.events
     return {"events": events, "rows": events, "first_ts": first, "last_ts": last}
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from adapters.files import canonical_json
 from adapters.market.instruments import Registry
 from adapters.market.intact import check_inputs
-from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, open_tape, tapes_folder
+from adapters.market.ticks import count_rows
 from adapters.market.verify import verify_tape
 from adapters.tape.check import check_tape
 from adapters.tape.digest import TapeDigest
@@ -91,16 +91,17 @@ def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
         if found.content_digest != tape["content_digest"]:
             raise TapeCorrupt(f"{folder}: market tape {tape['name']} is not the one it was made from")
     check_inputs([open_tape(tapes_folder(home) / tape["name"]) for tape in ref["selection"]["tapes"]])
-    there = _bars_of(home, ref["selection"])
-    if there != int(ref["count"]):
-        raise TapeCorrupt(f"{folder}: it refers to {int(ref['count']):,} bars, its market tapes hold {there:,} of them")
+    for sort, stated in ref.get("counts", {"bars": ref["count"]}).items():
+        there = _rows_of(home, ref["selection"], sort)
+        if there != int(stated):
+            raise TapeCorrupt(f"{folder}: it refers to {int(stated):,} {sort}, its market tapes hold {there:,} of them")
 
 
-def _bars_of(home: Path, selection: dict[str, Any]) -> int:
+def _rows_of(home: Path, selection: dict[str, Any], sort: str) -> int:
+    """How many bars, quotes or trades the market tapes of a reference hold of it."""
     chosen, first, last = set(selection["instruments"]), selection["first_ts"], selection["last_ts"]
     paths = [tapes_folder(home) / tape["name"] for tape in selection["tapes"]]
-    columns, members = ("ts_init", "instrument"), members_of(selection)
-    batches = (batch for path in paths for batch in bar_batches(path, chosen, first, last, columns=columns))
+    members, batches = members_of(selection), count_rows(paths, sort, chosen, first, last)
     return sum(len((batch if members is None else members.taken(batch))["ts_init"]) for batch in batches)
 
 
@@ -119,7 +120,10 @@ def verify_market(home: Path, folder: Path) -> str:
     """Check a market tape and say so in a line. Raises NotFound, TapeCorrupt."""
     tape = verify_tape(folder)
     check_instruments(home, tape)
-    return f"ok  market tape {tape.name}: {tape.bars:,} bars, content {tape.content_digest[:16]}"
+    held = [f"{count:,} {name}" for name, count in (("quotes", tape.quotes), ("trades", tape.trades)) if count]
+    gone = f" ({', '.join(sorted(tape.retired))} retired: no replay)" if tape.retired else ""
+    held = [f"{tape.bars:,} bars", *held] if tape.bars or not held else held
+    return f"ok  market tape {tape.name}: {', '.join(held)}{gone}, content {tape.content_digest[:16]}"
 
 
 def verify_home(home: Path, seen: Callable[[str], None]) -> tuple[int, list[str]]:

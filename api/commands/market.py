@@ -1,4 +1,4 @@
-"""`onetape import`: files of bars onto a market tape, and what was refused."""
+"""`onetape import`: files of bars or ticks onto a market tape, and what was refused."""
 
 from argparse import Namespace
 from dataclasses import replace
@@ -23,7 +23,7 @@ def run_import(options: Namespace) -> int:
     if options.json:
         print_json(_as_dict(report))
     else:
-        _print(report)
+        _print(report, options.ticks or "bars")
     return 2 if report.refused else 0
 
 
@@ -47,7 +47,7 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
     given = {
         name: value
         for name in ("tz", "currency", "stamp", "span", "session_close", "date_format", "tick", "lot", "name", "symbol",
-                     "actions")
+                     "actions", "ticks", "latency")
         if (value := getattr(options, name)) is not None
     }  # fmt: skip
     switches = {
@@ -59,7 +59,7 @@ def _options(options: Namespace, settings: Settings) -> ImportOptions:
     return replace(base, columns=columns, **switches, **given)
 
 
-def _print(report: ImportReport) -> None:
+def _print(report: ImportReport, what: str) -> None:
     for file in report.files:
         if file.findings_total:
             print(f"{file.path}: {file.findings_total:,} bad rows, nothing of this file was imported")
@@ -68,9 +68,9 @@ def _print(report: ImportReport) -> None:
             if file.findings_total > len(file.findings):
                 print(f"  ... and {file.findings_total - len(file.findings):,} more")
         elif file.new == 0:
-            print(f"{file.path}: nothing new ({file.skipped:,} bars are already here)")
+            print(f"{file.path}: nothing new ({file.skipped:,} {what} are already here)")
         else:
-            print(f"{file.path}: {file.new:,} new bars" + (f", {file.skipped:,} known" if file.skipped else ""))
+            print(f"{file.path}: {file.new:,} new {what}" + (f", {file.skipped:,} known" if file.skipped else ""))
     for note in report.notes:
         print(f"note: {note}")
     if report.tapes:

@@ -26,6 +26,7 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
         warm_up_days=options.warm_up_days,
         universe=options.universe,
         square_off=_clock(options.square_off),
+        bars=options.bars,
     )
 
 

@@ -257,9 +257,8 @@ class World:
         self.ask(rng, path, there)
         found = []
         for one in listed:
-            rows = one if isinstance(one, np.ndarray) else np.array([tuple(e) for e in one], EVENT) if one else None
-            if rows is not None and len(rows):
-                found.append(rows)
+            if len(one):
+                found.append(one if isinstance(one, np.ndarray) else np.frombuffer(b"".join(e.tobytes() for e in one), EVENT))
         return found
 
     def bars(self, chance, path, there, size) -> np.ndarray:
@@ -277,17 +276,17 @@ class World:
     def some_ticks(self, chance, path, there, size) -> np.ndarray:
         """A quote and a trade of each instrument that has ticks, whichever comes first."""
         places = np.array([i for i in self.by_ticks if there[i]], np.int64)
-        rows = np.zeros((len(places), 2), EVENT)
-        px, first = path[places] * size[places, None], np.arange(len(places)) % 2
-        quotes, trades = rows[np.arange(len(places)), first], rows[np.arange(len(places)), 1 - first]
+        count = len(places)
+        rows, px = np.zeros(2 * count, EVENT), path[places] * size[places, None]
+        quotes, trades = rows[:count], rows[count:]
         quotes["kind"], quotes["bid_px"], quotes["ask_px"] = Kind.QUOTE, px[:, 0] - size[places], px[:, 0] + size[places]
-        quotes["bid_qty"], quotes["ask_qty"] = chance.integers(0, 30, (2, len(places)))
-        trades["kind"], trades["trade_px"], trades["trade_qty"] = Kind.TRADE, px[:, 3], chance.integers(1, 40, len(places))
-        rows[np.arange(len(places)), first], rows[np.arange(len(places)), 1 - first] = quotes, trades
-        rows["instrument"] = places[:, None]
-        rows = rows.ravel()
+        quotes["bid_qty"], quotes["ask_qty"] = chance.integers(0, 30, (2, count))
+        trades["kind"], trades["trade_px"], trades["trade_qty"] = Kind.TRADE, px[:, 3], chance.integers(1, 40, count)
+        quotes["instrument"] = trades["instrument"] = places
+        turns = np.arange(2 * count) // 2 + count * ((np.arange(2 * count) % 2) ^ (np.arange(2 * count) // 2 % 2))
+        rows = take_rows(rows, turns)
         rows["ts_init"] = self.t * MINUTE
-        rows["ts_event"] = self.t * MINUTE - MINUTE // 2 + np.arange(len(rows))
+        rows["ts_event"] = self.t * MINUTE - MINUTE // 2 + np.arange(2 * count)
         return rows
 
     # -- orders

@@ -82,8 +82,9 @@ def check_fold(world: World, tapes: list) -> None:
     there, here = world.engine.state, fold.state
     for name in ("purses", "books", "positions", "gone", "lots", "trades", "limits", "segments"):
         assert (getattr(here, name) == getattr(there, name)).all(), name
-    for name in ORDER.names:  # triggers that trail move when a slice is closed, which a fold does not do
-        assert name == "trigger_px" or (here.orders[name] == there.orders[name]).all(), name
+    trails = {"trigger_px", "ts_submitted", "bars_submitted"}  # a trigger trails when a slice closes: a fold closes none
+    for name in ORDER.names:
+        assert name in trails or (here.orders[name] == there.orders[name]).all(), name
 
 
 class Count:
@@ -288,6 +289,12 @@ class TestDefects:
         terms = [Terms(0, TICK, 1, freeze=10)]
         _, tape = played(scripted, [(1, order(BUY, 50, LIMIT, 90))], flat(1, 100), instruments=terms, limits={name: 2})
         assert len(of(tape, Kind.ORDER_SUBMITTED)) <= 2
+
+    @reproduced("banded", "a market order is remembered with its protected price and compared without")
+    def test_a_market_order_twice_under_price_protection(self, scripted):
+        asked, limits = [(1, order(BUY, 10)), (1, order(BUY, 10))], {"duplicate_within": units(1)}
+        _, tape = played(scripted, asked, flat(1, 100), limits=limits, band=SHARE // 100)
+        assert of(tape, Kind.ORDER_DENIED)["reason"].tolist() == [Reason.DUPLICATE_ORDER]
 
     @reproduced("changes", "`check_change` looks at size, cash and state, and at no limit of kernel/limits.py")
     @pytest.mark.parametrize(

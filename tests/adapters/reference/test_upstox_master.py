@@ -62,7 +62,7 @@ def test_the_sample(tmp_path, suffix):
     call = registry.find("RELIANCE 1407.5 CE 28 JAN 27")
     assert (call.strike, call.expiry, call.settlement) == (14_075_000, "2027-01-28", "PHYSICAL")
     future = registry.find("USDINR FUT 29 DEC 26")
-    assert (future.tick, future.multiplier, future.kind, future.calendar) == (25, 1000, InstrumentKind.FUTURE, "NCD_FO")
+    assert (future.tick, future.multiplier, future.kind, future.calendar) == (25, 1000, InstrumentKind.FUTURE, "")
     assert registry.find_key("upstox", "NSE_FO|43651") == put
 
 
