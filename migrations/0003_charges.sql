@@ -215,8 +215,9 @@ SELECT tape, currency,
 FROM balances;
 
 CREATE OR REPLACE VIEW v_order_history AS
-SELECT h.* EXCLUDE (px, trigger_px),
-       price(nullif(h.px, 0), i.px_scale) AS limit_price, price(nullif(h.trigger_px, 0), i.px_scale) AS trigger_price
+SELECT h.tape, h.order_id, h.valid_from, h.valid_to, h.status, h.qty,
+       price(nullif(h.px, 0), i.px_scale) AS limit_price, price(nullif(h.trigger_px, 0), i.px_scale) AS trigger_price,
+       h.cum_qty, h.leaves_qty, h.reason, h.happened_at
 FROM (
     SELECT tape, order_id, seq AS valid_from, lead(seq) OVER each_order AS valid_to, status,
            last_value(qty IGNORE NULLS) OVER so_far AS qty,

@@ -78,9 +78,12 @@ def _add_trips(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig,
     for row, kill_level in folded.trips:
         one, of_strategy = row[0], row["strategy"][0] > 0
         reset = one["kind"] == Kind.KILL_RESET
-        about: dict[str, list[str | None]] = {"kind": [Kind(int(one["kind"])).name], "kill_level": [LEVEL[kill_level]]}
-        about |= {"level": [None if of_strategy or reset else LEVEL[int(one["level"])]]}
-        about |= {"text": [trip_text(int(one["reason"]), int(one["measured"]), int(one["bound"]))]}
+        about = {
+            "kind": [Kind(int(one["kind"])).name],
+            "kill_level": [LEVEL[kill_level]],
+            "level": [None if of_strategy or reset else LEVEL[int(one["level"])]],
+            "text": [trip_text(int(one["reason"]), int(one["measured"]), int(one["bound"]))],
+        }
         numbers = {name: row[name] for name in ("measured", "bound")}
         words = {"reason": label(REASON, row["reason"])}
         where = {name: column for name, column in _where(run, row).items() if name != "symbol"}
