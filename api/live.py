@@ -18,14 +18,23 @@ from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.tape.reader import config_of, holds_anything, read_rows
 from api.backtest import summarise
-from api.bootstrap import Request, input_tapes, load_strategies, make_config, selection_of
+from api.bootstrap import (
+    LAST_MARKET,
+    Request,
+    has_ticks_in,
+    input_tapes,
+    load_strategies,
+    make_config,
+    selection_of,
+)
+from api.live_cut import Rest, market_inputs_of, taken_at
 from api.restore import spans_of
 from api.run_instruments import numbered_as
 from api.run_sessions import timers_of
 from api.session import ACTIONS, BATCH, Session
 from kernel.codes import Flag, KillLevel, Kind
 from kernel.errors import ConfigError, NotReplayable
-from kernel.ports import Clock
+from kernel.ports import Clock, Feed
 from kernel.schema import join_rows
 
 SLICE_END = int(Flag.SLICE_END)
@@ -59,10 +68,10 @@ def parse_feed(text: str) -> FeedSpec:
 
 class Slices:
     """Cut a feed into what is taken at once: all inputs up to a SLICE_END, or up to a timer that nothing of its own
-    time comes after, so that a timer does not wait for a bar and a stop never falls into one time.
+    time comes after, so that a timer does not wait for a bar and a stop hardly ever falls into one time.
     """
 
-    def __init__(self, feed: MarketFeed, table: np.ndarray) -> None:
+    def __init__(self, feed: Feed, table: np.ndarray) -> None:
         self._feed, self._table = feed, table
         self._start = self._count = 0
 
@@ -85,7 +94,7 @@ class Slices:
 
 def _ends(rows: np.ndarray) -> np.ndarray:
     """Which rows may be the last to be taken at once; what comes after the last row is not known."""
-    ends = (rows["kind"] == int(Kind.BAR)) & (rows["flags"] & SLICE_END > 0)
+    ends = (rows["kind"] <= LAST_MARKET) & (rows["flags"] & SLICE_END > 0)
     ends[:-1] |= (rows["kind"][:-1] == int(Kind.TIMER)) & (rows["ts_init"][1:] > rows["ts_init"][:-1])
     return np.asarray(ends)
 
@@ -114,7 +123,7 @@ def run_live(
     session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name, switch)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.idle)
-        bars = _pump(home, session, clock, seen)
+        bars, ticks = _pump(home, session, clock, seen)
     finally:
         session.close()
     session.sealer.finish()
@@ -123,6 +132,7 @@ def run_live(
         "tape": str(folder),
         "recovered_events": session.recovered,
         "new_bars": bars,
+        **({"new_ticks": ticks} if has_ticks_in(session.config) else {}),
         "folded_events": session.restored.folded,
         "recomputed_events": session.restored.compared,
         "differing_calls": session.restored.differing,
@@ -136,36 +146,47 @@ def run_live(
     }
 
 
-def _refuse_late(home: Path, session: Session, ts: int) -> None:
-    """Raise NotReplayable when its market tapes hold bars or actions up to `ts` that the account never saw.
+def _refuse_late(home: Path, session: Session, ts: int, taken: np.ndarray | None = None) -> None:
+    """Raise NotReplayable when its market tapes hold bars, ticks or actions up to `ts` that the account never saw.
+    `taken` are those of `ts` itself that it did see, where that time may not be over.
 
     Each stretch of its history is counted on the tapes it was fed from then and on those of this feed: so it may go on
     from one tape to the next, and what any of them holds of a time that was traded is never skipped.
     """
     now, wanted = _tape_names(session.config), selection_of(session.config)
-    table, held, actions = np.zeros(BATCH, session.engine.inputs.dtype), 0, 0
+    table, held, ticks, actions = np.zeros(BATCH, session.engine.inputs.dtype), 0, 0, 0
     names: set[str] = set()
     for fed, after, until in _stretches(session, ts):
         names |= fed | now
         paths = [tapes_folder(home) / name for name in sorted(fed | now)]
         first = wanted.first_ts if after is None else max(after + 1, wanted.first_ts or after + 1)
-        chosen = replace(wanted, first_ts=first, last_ts=until, actions_from=after)
+        partly = taken is not None and until == ts
+        chosen = replace(wanted, first_ts=first, last_ts=ts - 1 if partly else until, actions_from=after)
         part = MarketFeed([path for path in paths if path.is_dir()], chosen)
         while count := part.read_into(table):
             held += int((table["kind"][:count] == int(Kind.BAR)).sum())
+            ticks += int((table["kind"][:count] <= LAST_MARKET).sum())
             actions += int(np.isin(table["kind"][:count], ACTIONS).sum())
         actions += part.unread_actions(until)  # a timer came after them, and no bar yet
-    seen = int(session.engine.account.bars)
-    if held != seen or actions != session.actions_seen:
+    if taken is not None:
+        held, ticks = held + int((taken["kind"] == int(Kind.BAR)).sum()), ticks + len(taken)
+    ticks -= held
+    seen, seen_ticks = market_inputs_of(session.engine)
+    if (held, ticks) != (seen, seen_ticks) or actions != session.actions_seen:
         gone = sorted(name for name in names if not (tapes_folder(home) / name).is_dir())
         why, mend = "late data cannot be put into a day that was traded", "choose the tapes of then with --tapes"
         if gone:
             why, mend = f"{', '.join(gone)}, which it was fed from, cannot be counted", "put that back"
         raise NotReplayable(
-            f"{session.folder.name}: up to its last event it has recorded {seen:,} bars and {session.actions_seen:,} "
-            f"splits and dividends, the market tapes {', '.join(sorted(names))} hold {held:,} and {actions:,} of that "
+            f"{session.folder.name}: up to its last event it has recorded {_counted(seen, seen_ticks)} and "
+            f"{session.actions_seen:,} splits and dividends, the market tapes {', '.join(sorted(names))} hold "
+            f"{_counted(held, ticks) if ticks else f'{held:,}'} and {actions:,} of that "
             f"time: {why}; {mend}, or start another --account"
         )
+
+
+def _counted(bars: int, ticks: int) -> str:
+    return f"{bars:,} bars" + (f", {ticks:,} ticks" if ticks else "")
 
 
 def _tape_names(config: dict[str, Any]) -> set[str]:
@@ -186,17 +207,21 @@ def _stretches(session: Session, ts: int) -> list[tuple[set[str], int | None, in
     return found
 
 
-def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> int:
-    wanted = selection_of(session.config)
+def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> tuple[int, int]:
+    wanted, taken = selection_of(session.config), None
     if session.recovered:
         ts = int(session.engine.account.ts)
-        wanted = replace(wanted, first_ts=ts + 1, actions_from=ts, timers_from=ts + 1)
+        if has_ticks_in(session.config):  # many ticks may have one time, and a crash may have come between them
+            taken = taken_at(session.folder, session.recovered, ts)
+        wanted = replace(wanted, first_ts=ts + (taken is None), actions_from=ts, timers_from=ts + 1)
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
     if session.recovered:
-        _refuse_late(home, session, ts)
+        _refuse_late(home, session, ts, taken)
     timers = timers_of(home, session.config)
-    slices = Slices(MarketFeed(paths, wanted, timers), np.zeros(BATCH, session.engine.inputs.dtype))
-    bars, started = 0, False
+    feed: Feed = MarketFeed(paths, wanted, timers)
+    feed = feed if taken is None else Rest(feed, taken)
+    slices = Slices(feed, np.zeros(BATCH, session.engine.inputs.dtype))
+    bars, ticks, started = 0, 0, False
     while len(rows := slices.next()):
         if not clock.wait_until(int(rows["ts_init"][-1])):
             break
@@ -205,8 +230,10 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
             started = True
         session.take(rows)
         session.watch()
-        bars += int((rows["kind"] == int(Kind.BAR)).sum())
-        seen(bars)
+        fresh = int((rows["kind"] == int(Kind.BAR)).sum())
+        ticks += int((rows["kind"] <= LAST_MARKET).sum()) - fresh
+        bars += fresh
+        seen(bars + ticks)
     if started:
         session.stop()
-    return bars
+    return bars, ticks

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench import loops, tape
+from tests.bench import loops, risk, tape
 
 ROOT = Path(__file__).parents[2]
 STRATEGIES = ROOT / "tests" / "bench" / "strategies.py"
@@ -76,6 +76,18 @@ def kernel_rows(work: Path, bars: int) -> list[Row]:
         rate, bare = loops.kernel_against_bare(loops.workload(50, bars), STRATEGIES, name)
         rows.append(row(f"kernel loop, {name.lower()}, 50 x {bars:,}, M bars/s", rate / 1e6, 15, at_least=True))
         rows.append(row(f"  share of a bare numba loop ({bare / 1e6:,.0f} M bars/s)", rate / bare, 0.15, at_least=True))
+    return rows
+
+
+def risk_rows(bars: int) -> list[Row]:
+    """Every limit set against none, and many resting orders against few."""
+    on, off, an_order = risk.checks_on_against_off(loops.workload(50, bars // 50), STRATEGIES)
+    rows = [row(f"all risk checks on / off ({on / 1e6:.2f} / {off / 1e6:.2f} M orders/s)", on / off, 0.7, at_least=True)]
+    rows.append(row("  with them on, M bars/s, an order nearly every bar", on * an_order / 1e6, None))
+    for symbols in (1, 50):
+        many, few, left = risk.many_against_few(loops.workload(symbols, bars // symbols), STRATEGIES)
+        name = f"1,024 resting orders / 16, {symbols} symbol{'s' * (symbols > 1)}, {left:,} left"
+        rows.append(row(f"{name} ({many / 1e6:.1f} / {few / 1e6:.1f} M bars/s)", many / few, 0.7, at_least=True))
     return rows
 
 
@@ -181,6 +193,7 @@ def main() -> int:
         work = Path(name)
         rows = kernel_rows(work, 20_000)
         rows += [row("one live event through the step, median, us", loops.event_latency_us(STRATEGIES), 8)]
+        rows += risk_rows(200_000)
         rows += tape_rows(work)
         if not options.quick:
             rows += start_rows(work) + check_known(work) + kernel_rows(work, 200_000) + process_rows(work, options.huge)

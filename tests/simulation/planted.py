@@ -1,4 +1,4 @@
-"""Plant bugs in the tape, one at a time, and see that the fast tests catch each: `python -m tests.simulation.planted`.
+"""Plant bugs in tape and kernel, one at a time, and see that the fast tests catch each: `python -m tests.simulation.planted`.
 
 A bug is a change of the text of a copy; the tests of the copy are run on it. A bug that no test catches is a test that
 is missing. `-v` shows which test caught it.
@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from tests.simulation.bug import Bug
+from tests.simulation.planted_kernel import BUGS as KERNEL_BUGS
 
 ROOT = Path(__file__).parents[2]
 TAPE, SIMULATION = "tests/adapters/tape/", "tests/simulation/test_crash.py"
@@ -20,18 +22,6 @@ POISON, WRITERS = f"{TAPE}test_poison.py", f"{TAPE}test_writers.py"
 ROLLING, FAULTS = f"{TAPE}test_rolling.py", f"{TAPE}test_rolling_faults.py"
 CARE, CACHE = "tests/simulation/test_upkeep.py", "tests/simulation/test_cache.py"
 WATERMARK, BESIDE, LOCKS = f"{TAPE}test_watermark.py", f"{TAPE}test_beside.py", f"{TAPE}test_locks.py"
-
-
-@dataclass(frozen=True)
-class Bug:
-    """`old` becomes `new` in a file below adapters/; `tests` are those that should see it, the likeliest first."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    more: tuple[tuple[str, str], ...] = ()  # changes of the same file, for a bug that takes several
 
 
 # One change is left out: when a writer goes on in a segment that was closed, it syncs the room it reserves. Without
@@ -369,18 +359,19 @@ BUGS = [
         "    while not _lock(descriptor):\n        if True:\n",
         (LOCKS,),
     ),
+    *KERNEL_BUGS,
 ]
 
 
 def plant(bug: Bug, room: Path) -> Path:
     """A copy of the sources with the bug in it."""
-    tree = room / bug.name.replace(" ", "-")
+    tree = room / bug.name.replace(" ", "-").replace(":", "")
     ignored = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "sample")
     for name in ("adapters", "kernel", "tests"):
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for name in ("pyproject.toml", "onetape.py"):
         shutil.copy(ROOT / name, tree / name)
-    path = tree / "adapters" / bug.file
+    path = tree / bug.file if bug.in_kernel else tree / "adapters" / bug.file
     text = path.read_text()
     for old, new in ((bug.old, bug.new), *bug.more):
         assert text.count(old) == 1, f"{bug.name}: its place is there {text.count(old)} times: look at planted.py"
@@ -395,6 +386,8 @@ def caught_by(bug: Bug, room: Path) -> str:
     asked = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist"]
     asked += ["-m", "not torture"]  # some of the files are behind `just sim`
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    if bug.in_kernel:
+        environment["ONETAPE_JIT"] = "0"  # interpreted: a few seconds a file instead of compiling the engine each time
     for tests in bug.tests:
         done = subprocess.run([*asked, tests], cwd=tree, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 1:

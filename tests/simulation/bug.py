@@ -1,0 +1,20 @@
+"""What a planted bug is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bug:
+    """`old` becomes `new` in a file below adapters/, or of kernel/ where it says so; `tests` are those that should see
+    it, the likeliest first."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    more: tuple[tuple[str, str], ...] = ()  # changes of the same file, for a bug that takes several
+
+    @property
+    def in_kernel(self) -> bool:
+        return self.file.startswith("kernel/")
