@@ -28,14 +28,16 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapters.settings import Settings
 from adapters.settings_text import check_host
+from adapters.tape.reader import config_of
 from api.auth import check_token, load_key
 from api.publish import Publisher
 from api.read_models import HomeTapes, open_database
+from api.tapes import scales_of
 from api.version import version
 from kernel.codes import Kind
-from kernel.errors import ConfigError, NotFound, OnetapeError, TokenRefused
+from kernel.errors import ConfigError, NotFound, OnetapeError, TapeCorrupt, TokenRefused
 from projections.follow import Follower
-from projections.plain import event, plain
+from projections.plain import SCALE, event, plain
 from projections.queries import list_positions, list_runs, page
 from projections.summary import run_report
 
@@ -184,18 +186,26 @@ def get_events(
     if kind is not None and kind not in Kind.__members__:
         raise ValidationException(f"no kind {kind!r}: it is one of {', '.join(Kind.__members__)}")
     items: list[Json] = []
-    looked = 0
+    looked, scales = 0, _scales(state.views.folder_of(tape))
     for rows, notes in state.views.source.rows(state.views.folder_of(tape), from_seq):
         wanted = np.flatnonzero(rows["kind"] == Kind[kind]) if kind is not None else np.arange(len(rows))
         for place in wanted.tolist():
             seq = int(rows["seq"][place])
             if len(items) == limit:
                 return {"items": items, "next": seq}
-            items.append(event(rows[place], notes.get(seq)))
+            scale = scales.get(int(rows["instrument"][place]), SCALE)
+            items.append(event(rows[place], notes.get(seq), scale))
         looked += len(rows)
         if looked >= SCAN_ROWS:
             return {"items": items, "next": int(rows["seq"][-1]) + 1}
     return {"items": items, "next": None}
+
+
+def _scales(folder: Path) -> dict[int, int]:
+    """Price scales of a tape's instruments where they are not the usual one."""
+    with suppress(TapeCorrupt, NotFound, ValueError):
+        return scales_of(config_of(folder).get("instruments", []))
+    return {}
 
 
 def _refuse_unknown_parameters(request: Request) -> None:

@@ -22,7 +22,11 @@ from projections.tables import READ_MODELS
 QUESTIONS = (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)  # MULTI is a PIVOT
 EXPLAIN = re.compile(r"\s*explain\b(\s+analyze\b)?(\s*\([^)]*\))?", re.I)
 EVERYTHING = frozenset(("show", "tables", "information_schema", "duckdb_views", "duckdb_columns", "duckdb_tables"))
-EVENT_WORDS = frozenset(("events", "events_as_of", "events_at", "notes", "tapes", "strategies", *KIND_VIEWS.values()))
+EVENT_WORDS = frozenset(
+    ("events", "events_as_of", "events_at", "notes", "tapes", "strategies", "run_instruments", *KIND_VIEWS.values())
+)
+    ("events", "events_as_of", "events_at", "notes", "tapes", "strategies", "run_instruments", *KIND_VIEWS.values())
+)
 MODEL_WORDS = frozenset(READ_MODELS)
 MODEL_PARTS = re.compile(r"v_\w+|\w+_(as_of|at)")
 RUN_COLUMNS = ("run_id", "mode", "bars", "events", "signals", "orders", "fills", "final_equity", "fees", "max_drawdown")

@@ -1,6 +1,6 @@
 """The tapes of a home by name, whatever their kind: what each is, and its events as far as they can be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -151,7 +151,13 @@ def names_of(home: Path, tape: Tape) -> tuple[Names, str, str]:
         config = config_of(tape.folder) if tape.kind != MARKET else {}
     symbols = {row["number"]: row["symbol"] for row in config.get("instruments", [])} or symbols
     strategies = {row["number"]: row["name"] for row in config.get("strategies", [])}
-    return Names(symbols, strategies), config.get("timezone", zone), config.get("currency", currency)
+    names = Names(symbols, strategies, scales_of(config.get("instruments", [])))
+    return names, config.get("timezone", zone), config.get("currency", currency)
+
+
+def scales_of(rows: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Price units in one of the currency by number, of the instruments where they are not 1/10,000."""
+    return {row["number"]: 10 ** row["price_decimals"] for row in rows if row.get("price_decimals", 4) != 4}
 
 
 # Listing --------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ FAMILIES: tuple[Family, ...] = (
             ("qty", QTY),  # of this fill
             ("px", PRICE),  # of this fill
             ("trigger_px", PRICE),
-            ("fee", MONEY),  # charges of this fill
+            ("fee", MONEY),  # what the venue itself takes for this fill; CHARGED lists the rest
             ("cum_qty", QTY),  # filled so far, this fill included
             ("leaves_qty", QTY),  # still working
         ),

@@ -22,6 +22,13 @@ def terms_of(config: Mapping[str, Any]) -> list[Terms]:
     for row in rows:
         if row.get("isin"):
             securities.setdefault(row["isin"], int(row["number"]))
+    decimals = {row["symbol"]: row.get("price_decimals", 4) for row in rows}
+    for row in rows:
+        under = row.get("underlying", "")
+        same = decimals.get(under, row.get("price_decimals", 4)) == row.get("price_decimals", 4)
+        assert same, (
+            f"{row['symbol']} and {under} state prices in different decimals: a contract ends at the other's price"
+        )
     return [_terms(row, currencies, symbols, securities) for row in rows]
 
 

@@ -6,6 +6,7 @@ Rows pass through a group at a time, so memory stays flat. A file appears under 
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from kernel.schema import FAMILIES, MONEY, ORDERS, PRICE, TIME, Family, join_row
 FORMATS = ("parquet", "csv", "arrow")
 GROUP = 65_536  # rows written at once
 DECIMAL = (38, 4)  # digits of all, digits after the point: the units are 1/10,000
+FINE = (38, 10)  # of prices where some instrument's units are others: the most decimals there may be
 _WORDS: dict[str, type[IntEnum]] = {
     "kind": Kind, "origin": Origin, "side": Side, "order_type": OrderType, "tif": TimeInForce, "status": Status,
     "reason": Reason,
@@ -33,6 +35,12 @@ class Names:
 
     symbols: Mapping[int, str] = field(default_factory=dict)
     strategies: Mapping[int, str] = field(default_factory=dict)
+    scales: Mapping[int, int] = field(default_factory=dict)  # price units in one of the currency, where not 1/10,000
+
+    @property
+    def price_type(self) -> tuple[int, int]:
+        """Digits of a price, of all and after the point."""
+        return FINE if self.scales else DECIMAL
 
 
 def format_of(path: Path, wanted: str | None = None) -> str:
@@ -89,7 +97,7 @@ class _File:
         self._count = self._waiting = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._part = path.with_name(f".{path.name}.part")
-        self._writer: Any = open_writer(self._part, form, schema_of(family, raw_units))
+        self._writer: Any = open_writer(self._part, form, schema_of(family, raw_units, names))
 
     def add(self, rows: np.ndarray, notes: dict[int, str]) -> None:
         self._rows.append(rows)
@@ -138,12 +146,13 @@ def open_writer(path: Path, form: str, schema: Any) -> Any:
     return pa.ipc.new_file(path, schema)
 
 
-def schema_of(family: Family, raw_units: bool = False) -> Any:
+def schema_of(family: Family, raw_units: bool = False, names: Names | None = None) -> Any:
     """The columns of an export. Times are timestamps in UTC, prices and money decimals, or integers as on tape."""
     import pyarrow as pa
 
     time, amount = pa.timestamp("ns", "UTC"), pa.int64() if raw_units else pa.decimal128(*DECIMAL)
-    of = {TIME: time, PRICE: amount, MONEY: amount}
+    price = amount if raw_units or names is None else pa.decimal128(*names.price_type)
+    of = {TIME: time, PRICE: price, MONEY: amount}
     fields = [("seq", pa.int64()), ("ts_event", time), ("ts_init", time), ("kind", pa.string())]
     fields += [("origin", pa.string()), ("cause", pa.int64()), ("instrument", pa.int32()), ("symbol", pa.string())]
     fields += [("strategy", pa.string()), ("slice_end", pa.bool_()), ("warm_up", pa.bool_())]
@@ -151,7 +160,7 @@ def schema_of(family: Family, raw_units: bool = False) -> Any:
         fields += [(name, pa.string()) for name in ("side", "order_type", "tif", "status", "reason")]
     elif family.name == "trade":
         fields.append(("side", pa.string()))
-    elif family.name == "control":
+    elif family.name in ("control", "guard"):
         fields.append(("reason", pa.string()))
     fields += [(name, of.get(what, pa.int64())) for name, what in family.slots]
     fields += [("value", pa.float64())] if family.value else []
@@ -162,7 +171,7 @@ def to_table(family: Family, rows: np.ndarray, notes: Mapping[int, str], names: 
     """EVENT rows of one family as a pyarrow Table of `schema_of`."""
     import pyarrow as pa
 
-    schema = schema_of(family, raw_units)
+    schema, prices = schema_of(family, raw_units, names), {name for name, what in family.slots if what == PRICE}
     columns = []
     for wanted in schema:
         name = wanted.name
@@ -178,7 +187,8 @@ def to_table(family: Family, rows: np.ndarray, notes: Mapping[int, str], names: 
             words = {int(code): code.name for code in _WORDS[name]}
             column = _named(rows[name], words, None if name == "origin" else 0)
         elif pa.types.is_decimal(wanted.type):
-            column = _decimals(rows[name])
+            fine = name in prices and names.scales
+            column = _fine(rows, name, names.scales) if fine else _decimals(rows[name])
         else:
             column = pa.array(np.ascontiguousarray(rows[name])).cast(wanted.type)
         columns.append(column)
@@ -192,6 +202,16 @@ def _named(numbers: np.ndarray, words: Mapping[int, str], none: int | None) -> A
     values, places = np.unique(numbers, return_inverse=True)
     texts = [None if int(v) == none else words.get(int(v), str(v)) for v in values]
     return pa.array(texts, pa.string()).take(pa.array(places.astype(np.int64)))
+
+
+def _fine(rows: np.ndarray, name: str, scales: Mapping[int, int]) -> Any:
+    """Prices of several scales as decimal128, exactly."""
+    import pyarrow as pa
+
+    one, usual = Decimal(1).scaleb(-FINE[1]), 10 ** DECIMAL[1]
+    pairs = zip(rows[name].tolist(), rows["instrument"].tolist(), strict=True)
+    values = [(Decimal(units) / scales.get(number, usual)).quantize(one) for units, number in pairs]
+    return pa.array(values, pa.decimal128(*FINE))
 
 
 def _decimals(units: np.ndarray) -> Any:
