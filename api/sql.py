@@ -25,8 +25,6 @@ EVERYTHING = frozenset(("show", "tables", "information_schema", "duckdb_views", 
 EVENT_WORDS = frozenset(
     ("events", "events_as_of", "events_at", "notes", "tapes", "strategies", "run_instruments", *KIND_VIEWS.values())
 )
-    ("events", "events_as_of", "events_at", "notes", "tapes", "strategies", "run_instruments", *KIND_VIEWS.values())
-)
 MODEL_WORDS = frozenset(READ_MODELS)
 MODEL_PARTS = re.compile(r"v_\w+|\w+_(as_of|at)")
 RUN_COLUMNS = ("run_id", "mode", "bars", "events", "signals", "orders", "fills", "final_equity", "fees", "max_drawdown")
