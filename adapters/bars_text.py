@@ -32,7 +32,9 @@ def parse_bars(text: str) -> tuple[int, int]:
     number, _, power = match[1].partition("e")
     found = Fraction(number) * 10 ** int(power or 0) * units
     if found.denominator != 1 or not 0 < found < MOST:
-        raise ValueError(f"{shown(text)}: {match[2]} of a bar are more than 0, as finely as quantities or prices are kept")
+        raise ValueError(
+            f"{shown(text)}: {match[2]} of a bar are more than 0, as finely as quantities or prices are kept"
+        )
     return kind, int(found)
 
 

@@ -22,6 +22,7 @@ from api.bootstrap import (
     Config,
     MarketCount,
     Request,
+    has_ticks_in,
     input_tapes,
     load_strategies,
     make_config,
@@ -120,7 +121,8 @@ def _run(
         loop = time.perf_counter()
         with InputCheck(tapes, memory_of(home)):
             if begin(engine, feed, tape.keep) == 0:
-                raise NotFound("no bars or ticks in that range: `onetape runs --tapes` lists what is there")
+                what = "ticks" if has_ticks_in(config) else "bars"
+                raise NotFound(f"no {what} in that range: `onetape runs --tapes` lists what is there")
             go_on(engine, feed, tape.keep, lambda count: seen(tape.market.total, None))
             end(engine, tape.keep)
         loop = time.perf_counter() - loop

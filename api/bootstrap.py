@@ -87,7 +87,9 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
     warm_up = _warm_up(settings, request)
     if ticking and (warm_up or request.universe):
-        raise ConfigError(f"{'a universe' if request.universe else 'days to warm up on'}: with bars only, not with ticks")
+        raise ConfigError(
+            f"{'a universe' if request.universe else 'days to warm up on'}: with bars only, not with ticks"
+        )
     selection = _selection(request, tapes, timezone, warm_up) | ({"merge": TICKS_RULE} if ticking else {})
     if request.universe:
         days = (request.first_day, request.last_day)
@@ -148,7 +150,9 @@ def _choose(
         return [registry[number] for number in sorted({span.number for span in spans})], spans
     numbers = {find_symbol(registry, symbol, request.first_day) for symbol in request.symbols} or on_tapes
     for number in numbers - on_tapes:
-        raise NotFound(f"{registry[number].symbol} has neither bars nor ticks on the chosen tapes: see `onetape runs --tapes`")
+        raise NotFound(
+            f"{registry[number].symbol} has neither bars nor ticks on the chosen tapes: see `onetape runs --tapes`"
+        )
     return [registry[number] for number in sorted(numbers)], []
 
 
@@ -185,7 +189,7 @@ def _reach(tapes: Sequence[Manifest], selection: Config) -> tuple[int, int]:
 
 
 def first_span(tapes: Sequence[Manifest]) -> int:
-    """How long the first bar of the tapes is, ns; of several tapes that of the earliest, 0 where there are only ticks."""
+    """How long the first bar of the tapes is, ns; of several tapes that of the earliest, 0 of ticks."""
     first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name), default=None)
     if first is None:
         return 0

@@ -1,4 +1,4 @@
-"""Where a paper account goes on in a feed of ticks: after the last one it took, by place, for many may have one time."""
+"""Where a paper account goes on in a feed of ticks: after the last it took, by place, for many may have one time."""
 
 from pathlib import Path
 
@@ -61,11 +61,14 @@ class Rest:
     def _changed(self) -> NotReplayable:
         ts = np.datetime64(int(self._taken["ts_init"][0]), "ns")
         return NotReplayable(
-            f"the market tapes do not hold what the account was fed at {ts} UTC: choose the tapes of then with --tapes, "
-            "or start another --account"
+            f"the market tapes do not hold what the account was fed at {ts} UTC: choose the tapes of then with "
+            "--tapes, or start another --account"
         )
 
 
 def _alike(rows: np.ndarray, others: np.ndarray) -> bool:
-    bodies = (part.copy().view(np.uint8).reshape(len(part), -1)[:, BODY_OFFSET:] for part in (rows, others))
-    return all((rows[name] == others[name]).all() for name in SAID) and np.array_equal(*bodies)
+    return all((rows[name] == others[name]).all() for name in SAID) and np.array_equal(_bodies(rows), _bodies(others))
+
+
+def _bodies(rows: np.ndarray) -> np.ndarray:
+    return rows.copy().view(np.uint8).reshape(len(rows), -1)[:, BODY_OFFSET:]

@@ -32,7 +32,9 @@ from kernel.errors import ConfigError, NotReplayable, TapeCorrupt
 
 BATCH = 16_384
 ACTIONS = (int(Kind.SPLIT), int(Kind.DIVIDEND))
-QUIET = tuple(int(kind) for kind in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.EQUITY))  # commit class B: may wait for the group commit
+QUIET = tuple(
+    int(kind) for kind in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.EQUITY)
+)  # commit class B: may wait for the group commit
 TORN = re.compile(r"(\d{8})-(\d+)\.bin(\.\d+)?")  # what a writer put aside: segment and offset, and how often
 log = logging.getLogger("onetape.live")
 

@@ -10,7 +10,7 @@ import numpy as np
 from adapters.files import canonical_json
 from adapters.market.instruments import Registry
 from adapters.market.intact import check_inputs
-from adapters.market.tape import Manifest, open_tape, tapes_folder
+from adapters.market.tape import TICK_FILES, Manifest, open_tape, tapes_folder
 from adapters.market.ticks import count_rows
 from adapters.market.verify import verify_tape
 from adapters.tape.check import check_tape
@@ -61,9 +61,8 @@ def verify_run(home: Path, folder: Path) -> Verified:
     referred = sum(int(ref["count"]) for ref in refs)
     if gaps != referred:
         raise TapeCorrupt(f"{folder}: {gaps:,} events are not stored, but its references cover {referred:,}")
-    for ref in refs:
-        _check_ref(home, folder, ref)
-    return Verified(folder.name, stored + gaps, digest, torn, retired)
+    gone = sum(_check_ref(home, folder, ref) for ref in refs)
+    return Verified(folder.name, stored + gaps, digest, torn, retired + gone)
 
 
 def _gaps(folder: Path, refs: list[dict[str, Any]], retired: int) -> int:
@@ -80,7 +79,8 @@ def _gaps(folder: Path, refs: list[dict[str, Any]], retired: int) -> int:
     return missing
 
 
-def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
+def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> int:
+    """Hold a reference to the market tapes it is about; returns how many ticks it covers that were retired there."""
     stated = ref["digest"]
     digest = TapeDigest()
     digest.add_ref(canonical_json({name: value for name, value in ref.items() if name != "digest"}))
@@ -90,11 +90,17 @@ def _check_ref(home: Path, folder: Path, ref: dict[str, Any]) -> None:
         found = open_tape(tapes_folder(home) / tape["name"])
         if found.content_digest != tape["content_digest"]:
             raise TapeCorrupt(f"{folder}: market tape {tape['name']} is not the one it was made from")
-    check_inputs([open_tape(tapes_folder(home) / tape["name"]) for tape in ref["selection"]["tapes"]])
+    tapes = [open_tape(tapes_folder(home) / tape["name"]) for tape in ref["selection"]["tapes"]]
+    check_inputs(tapes)
+    gone = 0
     for sort, stated in ref.get("counts", {"bars": ref["count"]}).items():
+        if any(TICK_FILES.get(sort) in tape.retired for tape in tapes):
+            gone += int(stated)
+            continue
         there = _rows_of(home, ref["selection"], sort)
         if there != int(stated):
             raise TapeCorrupt(f"{folder}: it refers to {int(stated):,} {sort}, its market tapes hold {there:,} of them")
+    return gone
 
 
 def _rows_of(home: Path, selection: dict[str, Any], sort: str) -> int:

@@ -141,14 +141,16 @@ def apply_split(s, instrument, numerator, denominator, settle_px):
         if rest != 0:
             part = p.cost if p.qty == 0 else mul_div(p.cost, rest, held * numerator, HALF_EVEN)
             paid = mul_div(amount(s, instrument, rest, settle_px), 1, numerator, HALF_EVEN)
+            flow = paid - part if row.asset == FUTURE else paid
             p.cost -= part
             p.realized += paid - part
             book(s, strategy).realized += paid - part
-            book(s, strategy).cash_flow += paid
+            book(s, strategy).cash_flow += flow
             q.realized += paid - part
-            q.cash += paid
+            q.cash += flow
         restate_lots(s, p, numerator, denominator, part)
-        q.cost += p.cost - cost
+        if row.asset != FUTURE:
+            q.cost += p.cost - cost
         move_quantity(s, instrument, m, p.qty - held, p.cost - cost)
         count_margin(row, m, p, 1)
     m.delivered = mul_div(m.delivered, numerator, denominator, DOWN)

@@ -8,6 +8,7 @@ that was closed is LATE: counted, never folded back. The other bars are closed b
 
 from kernel.codes import Kind, Origin, code
 from kernel.jit import jit, jit_call
+from kernel.rows import BUILDERS
 from kernel.tables import builder, instrument_row, market, rules
 from kernel.units import MONEY_MAX, fits_product
 
@@ -22,26 +23,59 @@ def count_trade(s, e):
     m, kind = market(s, e.instrument), rules(s).bar_kind
     if kind == NONE:
         return
-    if kind == BY_TIME and e.ts_event < m.bar_edge:
+    place = _place_in_time(s, m, e) if kind == BY_TIME else 0
+    if place < 0:
         m.late += 1
         return
-    b = builder(s, e.instrument, 0)
-    if kind == BY_TIME:
-        if b.trades > 0 and e.ts_event >= b.ts_close:
-            b = builder(s, e.instrument, 1)
-        if b.trades == 0:
-            b.ts_open = e.ts_event - (e.ts_event - _anchor(m, e.ts_event)) % rules(s).bar_size
-            b.ts_close = b.ts_open + rules(s).bar_size
-    elif b.trades == 0:
-        b.ts_open = e.ts_event
+    b = builder(s, e.instrument, place)
     if b.trades == 0:
         b.open = b.high = b.low = e.trade_px
+        if kind != BY_TIME:
+            b.ts_open = e.ts_event
     b.high, b.low, b.close = max(b.high, e.trade_px), min(b.low, e.trade_px), e.trade_px
     b.trades += 1
     b.volume += e.trade_qty
     if kind == BY_VALUE and fits_product(e.trade_qty, e.trade_px):
         b.value = min(MONEY_MAX - 1, b.value + e.trade_qty * e.trade_px)
     b.ts_last = e.ts_event
+
+
+@jit_call
+def _place_in_time(s, m, e):
+    """Which of the instrument's bars under way a trade belongs to; -1: it is late.
+
+    There are three: one that waits for its grace to be over, the one after it, and one for a trade that proves both
+    over.
+    """
+    if e.ts_event < m.bar_edge:
+        return -1
+    opened = e.ts_event - (e.ts_event - _anchor(m, e.ts_event)) % rules(s).bar_size
+    place = 0
+    while place < BUILDERS and builder(s, e.instrument, place).trades > 0:
+        b = builder(s, e.instrument, place)
+        if e.ts_event < b.ts_close and e.ts_event >= b.ts_open:
+            return place
+        if e.ts_event < b.ts_open:  # a bar between two that have trades already
+            if builder(s, e.instrument, BUILDERS - 1).trades > 0:
+                return -1
+            for k in range(BUILDERS - 1, place, -1):
+                _move_bar(s, e.instrument, k - 1, k)
+            builder(s, e.instrument, place).trades = 0
+            break
+        place += 1
+    if place == BUILDERS:
+        return -1
+    b = builder(s, e.instrument, place)
+    b.ts_open, b.ts_close, b.volume, b.value = opened, opened + rules(s).bar_size, 0, 0
+    return place
+
+
+@jit_call
+def _move_bar(s, instrument, old, new):
+    n, b = builder(s, instrument, old), builder(s, instrument, new)
+    b.ts_open, b.ts_close, b.ts_last = n.ts_open, n.ts_close, n.ts_last
+    b.open, b.high, b.low, b.close = n.open, n.high, n.low, n.close
+    b.trades, b.volume, b.value = n.trades, n.volume, n.value
 
 
 @jit
@@ -88,10 +122,10 @@ def write_bar(s, e, instrument):
 @jit_call
 def clear_bar(s, instrument):
     """After its BAR event: the trades of the next one are what counts; evolve's part of it."""
-    m, b, n = market(s, instrument), builder(s, instrument, 0), builder(s, instrument, 1)
+    m = market(s, instrument)
     if rules(s).bar_kind == BY_TIME:
-        m.bar_edge = max(m.bar_edge, b.ts_close)
-    b.ts_open, b.ts_close, b.ts_last = n.ts_open, n.ts_close, n.ts_last
-    b.open, b.high, b.low, b.close = n.open, n.high, n.low, n.close
-    b.trades, b.volume, b.value = n.trades, n.volume, n.value
-    n.trades = n.volume = n.value = 0
+        m.bar_edge = max(m.bar_edge, builder(s, instrument, 0).ts_close)
+    for k in range(BUILDERS - 1):
+        _move_bar(s, instrument, k + 1, k)
+    last = builder(s, instrument, BUILDERS - 1)
+    last.trades = last.volume = last.value = 0

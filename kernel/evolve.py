@@ -46,6 +46,7 @@ CHARGED, SETTLED, TIMER = code(Kind.CHARGED), code(Kind.SETTLED), code(Kind.TIME
 DAY_END, SQUARE_OFF = code(TimerCode.DAY_END), code(TimerCode.SQUARE_OFF)
 SESSION_OPEN, SESSION_CLOSE = code(TimerCode.SESSION_OPEN), code(TimerCode.SESSION_CLOSE)
 TRIPPED, KILL_RESET, ANOMALY = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Kind.ANOMALY)
+RELEASED, BALANCE = code(Kind.ORDER_RELEASED), code(Kind.BALANCE)
 EXTERNAL, PENDING_NEW, FLATTEN = code(Origin.EXTERNAL), code(Status.PENDING_NEW), code(KillLevel.FLATTEN)
 DAY = 86_400_000_000_000
 WARM_UP, LEFT = code(Flag.WARM_UP), code(Flag.LEFT)
@@ -136,10 +137,19 @@ def _move_mark(s, e, m, px):
     m.ts_mark = e.ts_event
 
 
+@jit
+def is_ours(kind):
+    """Whether only the kernel says this: from outside it is refused and changes nothing."""
+    asked = SIGNAL <= kind <= RELEASED or CHARGED <= kind <= SETTLED
+    return asked or FAULT <= kind <= BALANCE
+
+
 @jit_call
 def fold_other(s, e):
     """Fold anything that is not a bar."""
     a, kind = account(s), e.kind
+    if e.origin == EXTERNAL and is_ours(kind):
+        return
     if kind == SIGNAL:
         a.signals += 1
     elif kind == SUBMITTED:
@@ -333,6 +343,8 @@ def refusal(s, e):
     """Why a report or corporate action must not change the state, Reason.NONE when it may."""
     if LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED:
         return _refuse_command(s, e)
+    if e.origin == EXTERNAL and is_ours(e.kind):
+        return BAD_COMMAND
     if e.kind == TRIPPED:
         fits = 0 < e.strategy <= rules(s).strategies or (e.strategy == 0 and 0 < e.level <= FLATTEN)
         return NONE if fits else BAD_COMMAND

@@ -7,8 +7,9 @@ oneself are looked at for every order. 0 is no limit.
 from kernel.amounts import amount, in_base
 from kernel.codes import OrderType, Product, Reason, Side, code
 from kernel.jit import jit, jit_call, jit_shared
+from kernel.orders import asked_px
 from kernel.rows import RING
-from kernel.tables import account, instrument_row, limits, market, order, position, recent, rules, tally
+from kernel.tables import account, instrument_row, limits, market, order, position, purse, recent, rules, tally
 from kernel.units import SHARE, mul_div
 
 MARKET, BUY, INTRADAY = code(OrderType.MARKET), code(Side.BUY), code(Product.INTRADAY)
@@ -50,24 +51,24 @@ def of_last(s, ring, total, ts, span):
 
 
 @jit
-def refuse_limits(s, e, opening, worth):
-    """Why the limits of the account or of its strategy do not let an order through: (reason, actual, allowed). `worth`
-    is what it is worth, first currency."""
+def refuse_limits(s, e, opening, worth, orders):
+    """Why the limits of the account or of its strategy do not let through what becomes `orders` orders: (reason,
+    actual, allowed). `worth` is what they are worth, first currency."""
     m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
     if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0 and m.warm_up == 0:
         return NONE, 0, 0
-    return _refuse_limits(s, e, opening, worth)
+    return _refuse_limits(s, e, opening, worth, orders)
 
 
 @jit_shared
-def _refuse_limits(s, e, opening, worth):
+def _refuse_limits(s, e, opening, worth, orders):
     reason, actual, allowed = _refuse_place(s, e, opening)
     for turn in range(2 if account(s).limited != 0 else 0):
         row = 0 if turn == 0 else e.strategy
         if reason == NONE and (turn == 0 or row > 0):
-            reason, actual, allowed = _refuse_price(s, e, opening, row)
+            reason, actual, allowed = _refuse_price(s, e, opening, row, 0)
             if reason == NONE and opening > 0:
-                reason, actual, allowed = _refuse_flow(s, e, row)
+                reason, actual, allowed = _refuse_flow(s, e, row, orders)
             if reason == NONE and opening > 0:
                 reason, actual, allowed = _refuse_exposure(s, e, worth, row)
     return reason, actual, allowed
@@ -91,7 +92,7 @@ def _refuse_place(s, e, opening):
 
 
 @jit_call
-def _refuse_price(s, e, opening, row):
+def _refuse_price(s, e, opening, row, own):
     limit, m, ts = limits(s, row), market(s, e.instrument), account(s).ts
     if limit.stale_after > 0 and opening > 0 and ts - m.ts_mark > limit.stale_after:
         return STALE_PRICE, ts - m.ts_mark, limit.stale_after
@@ -101,20 +102,20 @@ def _refuse_price(s, e, opening, row):
         if px > 0 and abs(px - m.mark) > most:
             return COLLAR, px, m.mark + most if px > m.mark else m.mark - most
     if limit.self_cross != 0:
-        other = _crossed(s, e)
+        other = _crossed(s, e, own)
         if other != 0:
             return SELF_CROSS, e.px, other
     return NONE, 0, 0
 
 
 @jit_call
-def _crossed(s, e):
-    """The order id of a working order of the account that this one could trade with, 0 for none."""
+def _crossed(s, e, own):
+    """The order id of a working order of the account, not `own`, that this one could trade with, 0 for none."""
     slot = market(s, e.instrument).order_head
     while slot >= 0:
         o = order(s, slot)
         slot = o.next
-        if o.side != -e.side or o.leaves_qty == 0:
+        if o.side != -e.side or o.leaves_qty == 0 or o.order_id == own:
             continue
         both = o.order_type == LIMIT and e.order_type == LIMIT
         if (both and (e.px - o.px) * e.side >= 0) or (
@@ -131,28 +132,55 @@ def _may_meet(e, o):
 
 
 @jit_call
-def _refuse_flow(s, e, row):
+def _refuse_flow(s, e, row, orders):
     """How many, how often, how much alike."""
     limit, t, ts = limits(s, row), tally(s, row), account(s).ts
     today = t.day == ts // DAY
-    if limit.max_open_orders > 0 and t.open_orders >= limit.max_open_orders:
-        return OPEN_ORDERS, t.open_orders + 1, limit.max_open_orders
-    if limit.max_orders_day > 0 and today and t.orders_day >= limit.max_orders_day:
-        return ORDERS_OF_DAY, t.orders_day + 1, limit.max_orders_day
+    if limit.max_open_orders > 0 and t.open_orders + orders > limit.max_open_orders:
+        return OPEN_ORDERS, t.open_orders + orders, limit.max_open_orders
+    sent_today = t.orders_day if today else 0
+    if limit.max_orders_day > 0 and sent_today + orders > limit.max_orders_day:
+        return ORDERS_OF_DAY, sent_today + orders, limit.max_orders_day
     if limit.max_trades_day > 0 and today and t.fills_day >= limit.max_trades_day:
         return TRADES_OF_DAY, t.fills_day + 1, limit.max_trades_day
-    if limit.max_orders_second > 0:
-        sent = of_last(s, row, t.messages, ts, SECOND)
-        if sent >= limit.max_orders_second:
-            return ORDERS_A_SECOND, sent + 1, limit.max_orders_second
-    if limit.max_orders_minute > 0:
-        sent = of_last(s, row, t.messages, ts, MINUTE)
-        if sent >= limit.max_orders_minute:
-            return ORDERS_A_MINUTE, sent + 1, limit.max_orders_minute
+    reason, actual, allowed = _refuse_rate(s, row, orders)
+    if reason != NONE:
+        return reason, actual, allowed
     if limit.max_messages_fill > 0 and t.messages >= RATIO_FROM:
-        if t.messages + 1 > limit.max_messages_fill * max(1, t.fills):
-            return MESSAGES_A_FILL, (t.messages + 1) // max(1, t.fills), limit.max_messages_fill
+        if t.messages + orders > limit.max_messages_fill * max(1, t.fills):
+            return MESSAGES_A_FILL, (t.messages + orders) // max(1, t.fills), limit.max_messages_fill
     return _refuse_alike(s, e, limit, ts)
+
+
+@jit_call
+def _refuse_rate(s, row, messages):
+    """Whether so many more messages are too many for a second or a minute."""
+    limit, t, ts = limits(s, row), tally(s, row), account(s).ts
+    if limit.max_orders_second > 0:
+        sent = of_last(s, row, t.messages, ts, SECOND) + messages
+        if sent > limit.max_orders_second:
+            return ORDERS_A_SECOND, sent, limit.max_orders_second
+    if limit.max_orders_minute > 0:
+        sent = of_last(s, row, t.messages, ts, MINUTE) + messages
+        if sent > limit.max_orders_minute:
+            return ORDERS_A_MINUTE, sent, limit.max_orders_minute
+    return NONE, 0, 0
+
+
+@jit_call
+def refuse_change(s, o, e, more, worth):
+    """Why the limits do not let the change of working order `o` through that `e` stands for: (reason, actual, allowed).
+    `more` is what it may open beyond what it does already, `worth` what that is worth, first currency."""
+    reason, actual, allowed = _refuse_place(s, e, more)
+    for turn in range(2 if account(s).limited != 0 else 0):
+        row = 0 if turn == 0 else o.strategy
+        if reason == NONE and (turn == 0 or row > 0):
+            reason, actual, allowed = _refuse_price(s, e, more, row, o.order_id)
+            if reason == NONE:
+                reason, actual, allowed = _refuse_rate(s, row, 1)
+            if reason == NONE and worth > 0:
+                reason, actual, allowed = _refuse_exposure(s, e, worth, row)
+    return reason, actual, allowed
 
 
 @jit_call
@@ -160,7 +188,7 @@ def _refuse_alike(s, e, limit, ts):
     p = position(s, e.strategy, e.instrument)
     if p.sent_ts == 0 or p.sent_side != e.side:
         return NONE, 0, 0
-    same = p.sent_qty == e.qty and p.sent_px == e.px
+    same = p.sent_qty == e.qty and p.sent_px == asked_px(e)
     if limit.duplicate_within > 0 and same and ts - p.sent_ts < limit.duplicate_within:
         return DUPLICATE_ORDER, ts - p.sent_ts, limit.duplicate_within
     if limit.repeat_count > 0 and ts - p.repeat_ts < limit.repeat_within and p.repeats >= limit.repeat_count:
@@ -171,35 +199,52 @@ def _refuse_alike(s, e, limit, ts):
 @jit_call
 def _refuse_exposure(s, e, worth, row):
     limit, t = limits(s, row), tally(s, row)
-    if limit.max_gross == 0 and limit.max_net == 0 and limit.max_underlying == 0:
-        return NONE, 0, 0
-    gross, net, under = exposure_of(s, row, e.instrument)
-    if limit.max_gross > 0 and gross + t.notional + worth > limit.max_gross:
-        return GROSS, gross + t.notional + worth, limit.max_gross
-    if limit.max_net > 0 and abs(net + e.side * worth) > limit.max_net and e.side * net >= 0:
-        return NET, abs(net + e.side * worth), limit.max_net
-    if limit.max_underlying > 0 and under + worth > limit.max_underlying:
-        return UNDERLYING, under + worth, limit.max_underlying
+    if limit.max_gross > 0 or limit.max_net > 0:
+        gross, net = exposure_of(s, row)
+        if limit.max_gross > 0 and gross + t.notional + worth > limit.max_gross:
+            return GROSS, gross + t.notional + worth, limit.max_gross
+        if limit.max_net > 0 and abs(net + e.side * worth) > limit.max_net and e.side * net >= 0:
+            return NET, abs(net + e.side * worth), limit.max_net
+    if limit.max_underlying > 0:
+        under = kin_worth(s, row, _root(s, e.instrument))
+        if under + worth > limit.max_underlying:
+            return UNDERLYING, under + worth, limit.max_underlying
     return NONE, 0, 0
 
 
 @jit_call
-def exposure_of(s, row, instrument):
-    """(gross, net, worth of all that has the same underlying) of the account's positions or of a strategy's, first
-    currency, at the marks."""
-    gross, net, under = 0, 0, 0
-    root = _root(s, instrument)
+def exposure_of(s, row):
+    """(gross, net) of the account's positions or of a strategy's, first currency, at the marks."""
+    gross, net = 0, 0
+    if row == 0:
+        for currency in range(rules(s).currencies):
+            gross += in_base(s, currency, purse(s, currency).exposure)
+            net += in_base(s, currency, purse(s, currency).net)
+        return gross, net
     for k in range(rules(s).instruments):
-        m = market(s, k)
-        if m.positions == 0:
-            continue
-        qty = m.net_qty if row == 0 else position(s, row, k).qty
-        value = in_base(s, instrument_row(s, k).currency, amount(s, k, qty, m.mark))
-        gross += abs(value)
-        net += value
-        if _root(s, k) == root:
-            under += abs(value)
-    return gross, net, under
+        if market(s, k).positions != 0:
+            value = _worth_of(s, row, k)
+            gross += abs(value)
+            net += value
+    return gross, net
+
+
+@jit_call
+def kin_worth(s, row, root):
+    """What all that has one underlying is worth together, long or short, first currency."""
+    total, k = 0, root
+    while k >= 0:
+        if market(s, k).positions != 0:
+            total += abs(_worth_of(s, row, k))
+        k = instrument_row(s, k).kin
+    return total
+
+
+@jit_call
+def _worth_of(s, row, k):
+    m = market(s, k)
+    worth = m.worth if row == 0 else amount(s, k, position(s, row, k).qty, m.mark)
+    return in_base(s, instrument_row(s, k).currency, worth)
 
 
 @jit

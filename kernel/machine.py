@@ -10,7 +10,7 @@ from kernel.bars import is_due, is_full, write_bar
 from kernel.codes import Flag, KillLevel, Kind, Product, Reason, TimerCode, code
 from kernel.decide import call_on_bar, call_on_fill, call_on_tick
 from kernel.events import KERNEL, draft, emit
-from kernel.evolve import close_slice, evolve, open_slice, refusal
+from kernel.evolve import close_slice, evolve, is_ours, open_slice, refusal
 from kernel.execution import fill_charges
 from kernel.guards import look_at_guards
 from kernel.jit import jit, jit_call, jit_entry, jit_shared
@@ -20,7 +20,7 @@ from kernel.rehearse import fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
 from kernel.settle import price_expiry, send_charge, settle_contract, settle_day, settle_note, tell_balance
 from kernel.state import room_for_a_call
-from kernel.submit import cancel_position, send_close
+from kernel.submit import ALL, OPENS, cancel_position, send_close
 from kernel.tables import (
     account,
     input_event,
@@ -143,7 +143,7 @@ def _take_first(s, e, ts):
 def leave(s, e):
     """Take back what could open a position in an instrument that has left the universe."""
     for strategy in range(rules(s).strategies + 1):
-        cancel_position(s, e, strategy, e.instrument, NOT_ALLOWED, 1)
+        cancel_position(s, e, strategy, e.instrument, NOT_ALLOWED, OPENS)
 
 
 @jit_call
@@ -234,7 +234,12 @@ def take_tick(s, e):
             return True
         a.phase = 1
         _close_bar(s, e, e.instrument, True)
-    return _decide_bars(s)
+    while _decide_bars(s):
+        if not is_full(s, e.instrument, e.ts_event):
+            return True
+        a.phase = 1  # the trade proves the bar after it over, too
+        _close_bar(s, e, e.instrument, True)
+    return False
 
 
 @jit_call
@@ -299,7 +304,8 @@ def take_other(s, e):
         return _decide_bars(s) if account(s).phase != 0 else sweep(s, e)
     e.seq = account(s).seq + 1
     command, reported = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED, FIRST_REPORT <= e.kind <= LAST_REPORT
-    if command or SPLIT <= e.kind <= FX_RATE or reported or e.kind == TRIPPED or e.kind == KILL_RESET:
+    guards = e.kind == TRIPPED or e.kind == KILL_RESET
+    if command or SPLIT <= e.kind <= FX_RATE or reported or guards or is_ours(e.kind):
         reason = refusal(s, e)
         if reason != NONE:
             evolve(s, e)
@@ -354,7 +360,7 @@ def cancel_all(s):
     for instrument in range(rules(s).instruments):
         if market(s, instrument).order_head >= 0:
             for strategy in range(rules(s).strategies + 1):
-                cancel_position(s, cause, strategy, instrument, KILLED, 0)
+                cancel_position(s, cause, strategy, instrument, KILLED, ALL)
 
 
 @jit_shared
@@ -372,7 +378,7 @@ def square_off(s, e, strategy, instrument):
     if instrument_row(s, instrument).calendar != e.setting or p.product != INTRADAY:
         return
     if p.open_orders > 0:
-        cancel_position(s, e, strategy, instrument, SQUARED_OFF, 0)
+        cancel_position(s, e, strategy, instrument, SQUARED_OFF, ALL)
     send_close(s, e.seq, e.ts_event, e.ts_init, strategy, instrument, SQUARED_OFF)
 
 

@@ -118,8 +118,10 @@ def mark_instrument(s, instrument, m, mark):
     assert mark <= m.px_max, "a position's value is beyond what money holds"
     if m.plain != 0:  # nearly every bar: what the rest comes to
         q, value = purse(s, 0), m.net_qty * mark
-        q.market_value += value - m.value
-        q.exposure += value - m.value
+        change = value - m.value
+        q.market_value += change
+        q.exposure += change
+        q.net += change
         m.worth = m.value = value
         m.mark = mark
         assert q.exposure < MONEY_MAX, "the positions together are worth more than money holds"
@@ -134,9 +136,10 @@ def _mark_instrument(s, instrument, m, mark):
     worth = amount(s, instrument, m.net_qty, mark)
     value = worth - m.cost if row.asset == FUTURE else worth
     q.market_value += value - m.value
-    q.exposure += abs(worth) - m.worth
+    q.exposure += abs(worth) - abs(m.worth)
+    q.net += worth - m.worth
     assert q.exposure < MONEY_MAX, "the positions together are worth more than money holds"
-    m.worth, m.value, m.mark = abs(worth), value, mark
+    m.worth, m.value, m.mark = worth, value, mark
     hold_cash(s, instrument, m)
     holds = m.hold != 0 or m.short_qty != 0 or m.margin_long != 0 or m.margin_short != 0
     usual = row.currency == 0 and row.num == row.den and row.asset != FUTURE

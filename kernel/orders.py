@@ -14,6 +14,7 @@ _HELD, _OCO, _REDUCE_ONLY = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ON
 _LINKS = _HELD | _OCO | _REDUCE_ONLY
 _PENDING_NEW = code(Status.PENDING_NEW)
 _DAY = 86_400 * 10**9
+_LIMIT, _STOP_LIMIT = code(OrderType.LIMIT), code(OrderType.STOP_LIMIT)
 
 
 @jit_call
@@ -142,6 +143,12 @@ def new_day(t, ts):
         t.day, t.orders_day, t.fills_day = ts // _DAY, 0, 0
 
 
+@jit
+def asked_px(e):
+    """The price an order was asked for with: not that of market price protection."""
+    return e.px if e.order_type == _LIMIT or e.order_type == _STOP_LIMIT else e.trigger_px
+
+
 @jit_call
 def count_order(s, e):
     """Count an order that was sent, and what of it looks like the one before."""
@@ -157,7 +164,7 @@ def count_order(s, e):
     if p.sent_side != e.side or ts - p.repeat_ts >= within:
         p.repeat_ts, p.repeats = ts, 0
     p.repeats += 1
-    p.sent_side, p.sent_qty, p.sent_px, p.sent_ts = e.side, e.qty, e.px, ts
+    p.sent_side, p.sent_qty, p.sent_px, p.sent_ts = e.side, e.qty, asked_px(e), ts
 
 
 @jit_call
@@ -187,7 +194,7 @@ def bury(s, o):
     """Remember a canceled or expired order; the oldest one remembered makes room."""
     a = account(s)
     g = gone_order(s, a.gone % s.gone_count)
-    g.order_id, g.cum_qty, g.leaves_qty = o.order_id, o.cum_qty, o.leaves_qty
+    g.order_id, g.cum_qty, g.leaves_qty = o.order_id, o.cum_qty, o.leaves_qty + o.more_qty
     g.instrument, g.strategy, g.side, g.product = o.instrument, o.strategy, o.side, o.product
     g.filled_value, g.brokerage, g.parent, g.flags = o.filled_value, o.brokerage, o.parent, o.flags
     a.gone += 1

@@ -18,6 +18,7 @@ from kernel.tables import (
     pending_fill,
     position,
     program_of,
+    purse,
     rules,
     segment_row,
     trade_id,
@@ -320,6 +321,15 @@ def _remember_fill(s, o, e):
     a.pending_fills += 1
 
 
+@jit
+def _cash_fits(s, e):
+    """Whether cash and fees stay within what money holds, whichever way the fill goes."""
+    q = purse(s, instrument_row(s, e.instrument).currency)
+    left = MONEY_MAX - 1 - abs(q.cash)
+    worth = amount(s, e.instrument, e.qty, e.px)
+    return worth <= left and abs(e.fee) <= left - worth and abs(e.fee) < MONEY_MAX - abs(q.fees)
+
+
 @jit_call
 def refuse_report(s, e):
     """Why a report about an order must not change the state."""
@@ -336,9 +346,9 @@ def refuse_report(s, e):
         leaves = gone_order(s, gone).leaves_qty
     if e.kind == FILLED:
         fee_fits = -MONEY_MAX < e.fee < MONEY_MAX  # not abs(): that of the lowest int64 is itself
-        if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fee_fits) or not fits_amount(
-            s, e.instrument, e.qty, e.px
-        ):
+        if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fee_fits):
+            return OVERFLOW
+        if not fits_amount(s, e.instrument, e.qty, e.px) or not _cash_fits(s, e):
             return OVERFLOW
         if e.origin == EXTERNAL and e.ref != 0 and _is_known_trade(s, e.ref):
             return DUPLICATE
@@ -346,9 +356,16 @@ def refuse_report(s, e):
     prices_fit = 0 <= e.px < PX_MAX and 0 <= e.trigger_px < PX_MAX
     if e.kind == RESTATED:
         qty_fits = 0 < e.leaves_qty < QTY_MAX and 0 <= e.cum_qty < QTY_MAX and e.qty == e.leaves_qty + e.cum_qty
+        if e.origin == EXTERNAL and e.cum_qty < order(s, slot).cum_qty:
+            return ILLEGAL_MOVE  # told before what was filled since
         return NONE if qty_fits and prices_fit else OVERFLOW
     if e.kind == REPLACED or e.kind == REPLACE_SUBMITTED:
         o = order(s, slot)
+        other = e.px != o.next_px or e.trigger_px != o.next_trigger_px
+        if e.qty != o.next_qty:  # what was filled meanwhile may be more than was asked to be left of it
+            other = other or not o.next_qty < e.qty <= o.qty
+        if e.kind == REPLACED and e.origin == EXTERNAL and other:
+            return ILLEGAL_MOVE  # the answer to a change that was answered before
         at_most = max(o.reserve_px, o.next_reserve_px, e.px)
         fits = 0 < e.qty < QTY_MAX and prices_fit and fits_amount(s, e.instrument, max(e.qty, o.qty), at_most)
         return NONE if fits and (e.kind == REPLACED or e.qty > o.cum_qty) else OVERFLOW

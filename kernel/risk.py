@@ -15,10 +15,10 @@ from kernel.codes import (
 )
 from kernel.frame import LINKS
 from kernel.jit import jit, jit_call, jit_shared
-from kernel.limits import refuse_limits
+from kernel.limits import refuse_change, refuse_limits
 from kernel.orders import find_slot
 from kernel.reserve import cash_for, closable, to_set_aside
-from kernel.tables import account, book, instrument_row, limits, market, order, position, rules
+from kernel.tables import account, book, instrument_row, limits, market, order, position, rules, stand_in
 from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, mul_div
 
 MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
@@ -90,6 +90,13 @@ def slice_qty(s, instrument):
     return row.freeze - row.freeze % row.lot
 
 
+@jit
+def orders_of(s, instrument, qty):
+    """How many orders a quantity becomes."""
+    most = slice_qty(s, instrument)
+    return (qty + most - 1) // most if most > 0 else 1
+
+
 @jit_call
 def _refuse_slices(s, e):
     """Why what is asked for cannot be sent in orders of the freeze quantity: (reason, actual, allowed)."""
@@ -97,7 +104,7 @@ def _refuse_slices(s, e):
     if most == 0 and instrument_row(s, e.instrument).freeze > 0:
         return QTY_OVER_FREEZE, e.qty, 0  # not even a lot
     if most > 0 and e.qty > most:
-        orders = (e.qty + most - 1) // most
+        orders = orders_of(s, e.instrument, e.qty)
         whole = (e.flags & OCO and not e.flags & HELD) or e.tif == FOK  # these are one order each
         allowed = 1 if whole else limits(s, 0).max_slices
         if orders > allowed:
@@ -177,11 +184,11 @@ def check(s, e):
     qty = min(e.qty, closes) if e.flags & REDUCE_ONLY else e.qty
     reason, actual, allowed = _refuse_size(s, e.strategy, e.instrument, qty, px)
     if reason == NONE and e.flags & REDUCE_ONLY:
-        reason, actual, allowed = refuse_limits(s, e, 0, 0)
+        reason, actual, allowed = refuse_limits(s, e, 0, 0, 1)
     if reason != NONE or e.flags & REDUCE_ONLY:
         return reason, px, actual, allowed
     worth = in_base(s, instrument_row(s, e.instrument).currency, amount(s, e.instrument, qty, px))
-    reason, actual, allowed = refuse_limits(s, e, opening, worth)
+    reason, actual, allowed = refuse_limits(s, e, opening, worth, orders_of(s, e.instrument, qty))
     if reason != NONE:
         return reason, 0, actual, allowed
     value, need, alone = _value_with(s, e, px)
@@ -250,9 +257,7 @@ def refuse_member(s, first, e, members):
         return PARENT_GONE
     if e.product != first.product and e.flags & HELD:
         return PRODUCT_MIXED
-    most, orders = slice_qty(s, e.instrument), 1
-    if most > 0 and e.qty > most:
-        orders = (e.qty + most - 1) // most
+    orders = orders_of(s, e.instrument, e.qty)
     if account(s).open_orders + orders * (members + 1) > s.orders_count:
         return ORDER_TABLE_FULL
     if position(s, e.strategy, e.instrument).linked + orders * (members + 1) > LINKS:
@@ -309,8 +314,12 @@ def check_change(s, o, qty, px, trigger_px):
         return QTY_OVER_FREEZE, 0, qty, min(most, o.qty)
     if o.flags & (HELD | REDUCE_ONLY) and qty > o.qty:
         return NOTHING_TO_REDUCE, 0, qty, o.qty
+    if state_of_trading(s) == HALTED:
+        return KILLED if account(s).kill_level >= HALTED else TRADING_HALTED, 0, account(s).kill_level, 0
     reserve_px = reference_px(s, o.instrument, o.side, o.order_type, px, trigger_px)
     reason, actual, allowed = _refuse_size(s, o.strategy, o.instrument, qty, reserve_px)
+    if reason == NONE:
+        reason, actual, allowed = _refuse_by_limits(s, o, qty, px, trigger_px, reserve_px)
     if reason != NONE or o.flags & REDUCE_ONLY:
         return reason, reserve_px, actual, allowed
     more = max(0, qty - o.qty)
@@ -319,14 +328,27 @@ def check_change(s, o, qty, px, trigger_px):
     need = value - o.value
     working = p.working_buy if o.side == BUY else p.working_sell
     opening = working + more > closable(o.side, p.qty)
-    if state_of_trading(s) == HALTED:
-        return TRADING_HALTED, reserve_px, 0, 0
     if opening and state_of_trading(s) != 0:
         return TRADING_REDUCING, reserve_px, grown, o.leaves_qty
     if not opening or need <= 0:
         return NONE, reserve_px, 0, 0
     reason, actual, allowed = _refuse_opening(s, o.strategy, o.instrument, o.side, working + more, need)
     return reason, reserve_px, actual, allowed
+
+
+@jit_call
+def _refuse_by_limits(s, o, qty, px, trigger_px, reserve_px):
+    """Whether the limits let a working order have that quantity and those prices."""
+    e = stand_in(s, account(s).seq, account(s).ts, account(s).ts)
+    e.instrument, e.strategy, e.side = o.instrument, o.strategy, o.side
+    e.order_type, e.product, e.qty, e.px, e.trigger_px = o.order_type, o.product, qty, px, trigger_px
+    worth, p = 0, position(s, o.strategy, o.instrument)
+    if not o.flags & REDUCE_ONLY:
+        whole = amount(s, o.instrument, qty - o.cum_qty, max(reserve_px, o.reserve_px))
+        worth = in_base(s, instrument_row(s, o.instrument).currency, whole) - o.notional
+    working = p.working_buy if o.side == BUY else p.working_sell
+    more = 0 if o.flags & REDUCE_ONLY else max(0, working + qty - o.qty - closable(o.side, p.qty))
+    return refuse_change(s, o, e, more, worth if more > 0 else 0)
 
 
 @jit_call

@@ -66,6 +66,7 @@ PURSE = packed_record(  # one a currency
     ("hold", "i8"),  # margin and collateral of positions, see `kernel/margin.py`
     ("market_value", "i8"),  # what positions add to equity: their worth at the marks, of futures only the difference
     ("exposure", "i8"),  # sum over instruments of |worth|
+    ("net", "i8"),  # and of worth, long less short
     ("cost", "i8"),  # sum of what was paid for positions: unrealized = market_value - cost
     ("realized", "i8"),
     ("fees", "i8"),
@@ -163,7 +164,7 @@ MARKET = packed_record(  # one an instrument: what trading did to it; what every
     ("adjustment", "f8"),  # causal forward factor of prices: product of splits so far
     ("net_qty", "i8"),  # sum of positions over strategies
     ("value", "i8"),  # what it adds to market_value
-    ("worth", "i8"),  # |net_qty at the mark|, money
+    ("worth", "i8"),  # net_qty at the mark, money
     ("px_max", "i8"),  # highest mark at which what it is worth still fits
     ("cost", "i8"),  # sum of what its positions cost
     ("order_tail", "i8"),
@@ -243,7 +244,8 @@ ORDER = packed_record(
     ("ticks", "i8"),  # good ticks it has seen
     ("queue", "i8"),  # quantity before it at its price; below 0: so much has traded that was ours
 )
-BUILDER = packed_record(  # a bar being made of trades: two an instrument, the second for trades of the next one
+BUILDERS = 3  # bars of an instrument that may be under way at once, see `kernel/bars.py`
+BUILDER = packed_record(  # a bar being made of trades
     ("ts_open", "i8"),
     ("ts_close", "i8"),
     ("ts_last", "i8"),
@@ -381,6 +383,7 @@ INSTRUMENT = packed_record(
     ("strike", "i8"),
     ("right", "i8"),  # 1 call, -1 put
     ("physical", "i8"),  # 1: it ends in shares of the underlying
+    ("kin", "i8"),  # the next instrument of the run that has the same underlying, -1 for none; the root comes first
     ("settles", "i8"),  # 1: proceeds of its sales arrive the day after
 )
 ITEMS = packed_record(("amount", "i8", (8,)))  # lines of a contract note being made

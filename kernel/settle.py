@@ -11,13 +11,14 @@ from kernel.charges import list_charges, list_note, listed
 from kernel.codes import InstrumentClass, Kind, Product, Reason, Side, code
 from kernel.events import KERNEL, draft, emit
 from kernel.jit import jit_call, jit_shared
+from kernel.submit import OTHER_THAN_DELIVERY, cancel_position
 from kernel.tables import instrument_row, market, position, purse, rules, segment_row
 from kernel.units import DOWN, mul_div
 
 SETTLED, BALANCE, CHARGED = code(Kind.SETTLED), code(Kind.BALANCE), code(Kind.CHARGED)
 FUTURE, OPTION = code(InstrumentClass.FUTURE), code(InstrumentClass.OPTION)
 VARIATION, EXERCISED, DELIVERED = code(Reason.VARIATION), code(Reason.EXERCISED), code(Reason.DELIVERED)
-INSTRUMENT_EXPIRED = code(Reason.INSTRUMENT_EXPIRED)
+INSTRUMENT_EXPIRED, PRODUCT_MIXED = code(Reason.INSTRUMENT_EXPIRED), code(Reason.PRODUCT_MIXED)
 DELIVERY, BUY = code(Product.DELIVERY), code(Side.BUY)
 
 
@@ -122,6 +123,7 @@ def _deliver(s, expiry, strategy, row, side, qty):
     under = instrument_row(s, row.underlying)
     shares = mul_div(qty, row.num * under.den, row.den * under.num, DOWN)
     px = expiry.underlying_px
+    cancel_position(s, expiry, strategy, row.underlying, PRODUCT_MIXED, OTHER_THAN_DELIVERY)
     _settled(s, expiry, strategy, row.underlying, side, shares, px, DELIVERED)
     if under.segment != 0:
         worth = amount(s, row.underlying, shares, px)

@@ -19,6 +19,7 @@ from kernel.rows import (
     BOOK,
     BOUND,
     BUILDER,
+    BUILDERS,
     CHARGE,
     FILL,
     GONE,
@@ -245,7 +246,7 @@ def new_state(
         "fills": capacity.open_orders,
         "lots": capacity.lots if rules.fifo else 1,
         "trades": 1 if rules.simulate else TRADE_IDS,
-        "builders": 2 * rows,
+        "builders": BUILDERS * rows,
         "touched": rows,
         "tallies": strategies + 1,
         "recents": (strategies + 3) * RING,
@@ -266,6 +267,7 @@ def new_state(
     state = State(*(aligned_zeros(max(1, sizes[name]), dtype) for name, dtype in STATE))
     _fill_tables(state, rules, limits, listed, strategies, rows)
     _fill_charges(state, charges, listed, segments)
+    _chain_kin(state, listed)
     return state
 
 
@@ -306,7 +308,7 @@ def _fill_tables(state: State, rules: Rules, limits: dict[str, Any], listed: lis
     state.instruments["px_scale"] = SCALE
     for row in listed:
         security = row.number if row.security < 0 else row.security
-        fields = {**row._asdict(), "security": security, "selected": 1}
+        fields = {**row._asdict(), "security": security, "selected": 1, "kin": -1}
         state.instruments[row.number] = tuple(fields[name] for name in INSTRUMENT.names)
 
 
@@ -322,6 +324,17 @@ def _fill_limits(state: State, limits: dict[str, Any], strategies: int) -> None:
         state.account[0].guarded |= int(watched)
         state.account[0].limited |= int(any(row[name] for name in LIMITS.names[len(OF_ONE_ORDER) :]))
     state.tallies[0].result = state.tallies[0].day_result = state.tallies[0].peak = state.account[0].peak
+
+
+def _chain_kin(state: State, listed: list) -> None:
+    """Chain the instruments that have one underlying, behind that."""
+    rows, last = state.instruments, dict[int, int]()
+    roots = {row.number: row.underlying if row.underlying >= 0 else int(rows[row.number]["security"]) for row in listed}
+    for number in sorted(roots, key=lambda number: (roots[number] != number, number)):
+        root = roots[number]
+        if number != root:
+            rows[last.get(root, root)]["kin"] = number
+        last[root] = number
 
 
 def _fill_charges(state: State, charges: Sequence[tuple[int, ...]], listed: list, segments: int) -> None:

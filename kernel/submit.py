@@ -1,6 +1,6 @@
 """From a SIGNAL to orders: risk, then one ORDER_SUBMITTED, several where one may not carry it all, or a denial."""
 
-from kernel.codes import Flag, Kind, OrderType, Reason, Status, TimeInForce, code
+from kernel.codes import Flag, Kind, OrderType, Product, Reason, Status, TimeInForce, code
 from kernel.events import KERNEL, copy_terms, draft, emit
 from kernel.gateway import acknowledge, send_cancel, send_replace
 from kernel.jit import jit, jit_call, jit_shared
@@ -13,6 +13,8 @@ from kernel.tables import account, market, order, position
 SUBMITTED, DENIED = code(Kind.ORDER_SUBMITTED), code(Kind.ORDER_DENIED)
 HELD, OCO, REDUCE_ONLY, SLICE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.SLICE)
 ST_SUBMITTED, ST_DENIED, ST_PENDING_NEW = code(Status.SUBMITTED), code(Status.DENIED), code(Status.PENDING_NEW)
+ALL, OPENS, OTHER_THAN_DELIVERY = 0, 1, 2  # orders of a position
+DELIVERY = code(Product.DELIVERY)
 MARKET, GTC, SIGNAL = code(OrderType.MARKET), code(TimeInForce.GTC), code(Kind.SIGNAL)
 ST_PENDING_CANCEL = code(Status.PENDING_CANCEL)
 NONE, PARENT_GONE, REQUESTED = code(Reason.NONE), code(Reason.PARENT_GONE), code(Reason.REQUESTED)
@@ -91,14 +93,14 @@ def send_close(s, cause, ts_event, ts_init, strategy, instrument, reason):
 
 
 @jit_shared
-def cancel_position(s, cause, strategy, instrument, reason, opening):
-    """Ask for the cancel of all that works for a position; with `opening` 1, of what may open it."""
+def cancel_position(s, cause, strategy, instrument, reason, which):
+    """Ask for the cancel of what works for a position: ALL of it, what OPENS it, or what is OTHER_THAN_DELIVERY."""
     slot = market(s, instrument).order_head
     while slot >= 0:
         o = order(s, slot)
         last = o.order_id
-        closes = opening != 0 and o.flags & REDUCE_ONLY
-        if o.strategy == strategy and o.status != ST_PENDING_CANCEL and not closes:
+        kept = (which == OPENS and o.flags & REDUCE_ONLY) or (which == OTHER_THAN_DELIVERY and o.product == DELIVERY)
+        if o.strategy == strategy and o.status != ST_PENDING_CANCEL and not kept:
             send_cancel(s, o, reason, cause)
         slot = first_after(s, instrument, last)
 

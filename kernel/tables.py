@@ -10,6 +10,7 @@ from kernel.rows import (
     BOOK,
     BOUND,
     BUILDER,
+    BUILDERS,
     CHARGE,
     FILL,
     GONE,
@@ -132,8 +133,8 @@ def bound(s, instrument):
 
 @jit
 def builder(s, instrument, n):
-    """The bar being made of an instrument's trades, with n 1 the one after it."""
-    row = 2 * instrument + n
+    """The bar being made of an instrument's trades, with n above 0 those after it."""
+    row = BUILDERS * instrument + n
     assert 0 <= row < s.builders_count
     return _builder(s.builders + row * _BUILDER)
 

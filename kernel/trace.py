@@ -3,8 +3,8 @@
 The same `evolve` as the step's. Bars may be missing (a run holds them by reference), so `seq` may jump.
 """
 
-from kernel.codes import Kind, code
-from kernel.evolve import evolve, open_slice
+from kernel.codes import Kind, Origin, Reason, code
+from kernel.evolve import evolve, open_slice, refusal
 from kernel.jit import jit, jit_call, record_view
 from kernel.orders import owner_of
 from kernel.rows import packed_record
@@ -19,6 +19,7 @@ TRACE = packed_record(  # one an ORDER_FILLED or SETTLED: what it did to its pos
     ("cash_after", "i8"),
 )
 BAR, FILLED, SETTLED = code(Kind.BAR), code(Kind.ORDER_FILLED), code(Kind.SETTLED)
+EXTERNAL, NONE = code(Origin.EXTERNAL), code(Reason.NONE)
 _trace_at = record_view(TRACE)
 _TRACE = TRACE.itemsize
 
@@ -37,14 +38,15 @@ def _trace_move(s, e, trace):
 
 @jit_call
 def fold(s, start, count, traces):
-    """Fold inputs[start : start + count]; writes a TRACE for each fill and settlement at address `traces` and returns
-    how many."""
+    """Fold inputs[start : start + count]; writes a TRACE for each fill and settlement that was not refused at address
+    `traces` and returns how many."""
     moved = 0
     for k in range(start, start + count):
         e = input_event(s, k)
         assert e.seq > account(s).seq, "rows of a tape come in seq order"
         account(s).seq = e.seq - 1
-        if e.kind == FILLED or e.kind == SETTLED:
+        said = e.kind == FILLED and refusal(s, e) == NONE
+        if said or (e.kind == SETTLED and e.origin != EXTERNAL):
             _trace_move(s, e, _trace_at(traces + moved * _TRACE))
             moved += 1
         else:

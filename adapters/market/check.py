@@ -28,10 +28,10 @@ def check_rows(findings: Findings, rows: Columns, tick: np.ndarray | int, bad: n
     for name in PRICES:
         px = rows[name]
         wrong = good & (px <= 0)
-        findings.add_rows(wrong, lines, _says(name, px, "is not positive"))
+        findings.add_rows(wrong, lines, says(name, px, "is not positive"))
         bad |= wrong
         off = good & (px % tick != 0)
-        findings.add_rows(off, lines, _says(name, px, "is off the tick", tick))
+        findings.add_rows(off, lines, says(name, px, "is off the tick", tick))
         bad |= off
     good = ~bad
     crossed = good & (h < low)
@@ -49,10 +49,10 @@ def check_rows(findings: Findings, rows: Columns, tick: np.ndarray | int, bad: n
     )
     for name in ("volume", "open_interest"):
         values = rows[name]
-        findings.add_rows(values < 0, lines, _says(name, values * SCALE, "is negative"))
+        findings.add_rows(values < 0, lines, says(name, values * SCALE, "is negative"))
 
 
-def _says(name: str, values: np.ndarray, what: str, tick: np.ndarray | int | None = None) -> Callable[[int], str]:
+def says(name: str, values: np.ndarray, what: str, tick: np.ndarray | int | None = None) -> Callable[[int], str]:
     """`volume -3 is negative` for the row asked; `values` in units of 1/SCALE."""
     label = name.replace("_", " ")
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -108,7 +109,7 @@ class _Import:
 
     load_file = staticmethod(load_file)
 
-    def __init__(self, home: Path, options: ImportOptions, spool: Spool, stated: list[StatedAction] = []) -> None:  # noqa: B006
+    def __init__(self, home: Path, options: ImportOptions, spool: Spool, stated: Sequence[StatedAction] = ()) -> None:
         self.home, self.options, self.spool = home, options, spool
         self.registry = Registry.load(home)
         self.stated = [replace(item, symbol=self._present(item.symbol)) for item in stated]

@@ -15,6 +15,7 @@ from kernel.errors import ConfigError
 
 AUTO_TICKS = (10_000, 5_000, 500, 100, 50, 25, 10, 1)  # units: 1 0.5 0.05 0.01 0.005 0.0025 0.001 0.0001
 SESSION_CLOSES = {"Asia/Kolkata": "15:30", "America/New_York": "16:00"}
+MOST_LATENCY = 60 * SECOND
 _UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": SECOND}
 _SPANS = {"s": SECOND, "m": MINUTE, "min": MINUTE, "h": 60 * MINUTE}
 
@@ -101,7 +102,7 @@ class ImportOptions:
             return 0
         match = re.fullmatch(r"(\d{1,9})(ns|us|ms|s)", self.latency)
         found = int(match[1]) * _UNITS[match[2]] if match else -1
-        if not 0 <= found <= 60 * SECOND:
+        if not 0 <= found <= MOST_LATENCY:
             raise ConfigError(f"latency is {self.latency!r}: use 200us, 5ms or another time of up to 60s")
         return found
 

@@ -298,16 +298,14 @@ class TickCount:
         return ordered
 
 
-def with_ticks(
-    instruments: tuple[TapeInstrument, ...], counts: dict[str, TickCount]
-) -> tuple[TapeInstrument, ...]:
+def with_ticks(instruments: tuple[TapeInstrument, ...], counts: dict[str, TickCount]) -> tuple[TapeInstrument, ...]:
     """The same instruments with their ticks, by sort; times are of bars and ticks together."""
     found = []
     for one in instruments:
         spans = [(one.first_ts, one.last_ts)] if one.bars else []
         here = {kind: count.seen[one.number] for kind, count in counts.items() if one.number in count.seen}
         spans += [(first, last) for _, first, last in here.values()]
-        numbers = {kind: count for kind, (count, *_) in here.items()}
+        quotes, trades = (here[kind][0] if kind in here else 0 for kind in TICK_COLUMNS)
         first, last = min((a for a, _ in spans), default=0), max((b for _, b in spans), default=0)
-        found.append(replace(one, first_ts=first, last_ts=last, **numbers))
+        found.append(replace(one, first_ts=first, last_ts=last, quotes=quotes, trades=trades))
     return tuple(found)

@@ -5,10 +5,10 @@ import numpy as np
 
 from adapters.market.check import stretches
 from adapters.market.load import LoadedFile
-from adapters.market.options import ImportOptions
+from adapters.market.options import MOST_LATENCY, ImportOptions
 from adapters.market.reader import tick_batches
 from adapters.market.spool import Spool
-from adapters.market.tape import Manifest
+from adapters.market.tape import Columns, Manifest
 from adapters.market.ticks_file import STORED
 from adapters.market.zones import show_time
 from kernel.errors import ImportRefused
@@ -105,18 +105,22 @@ def _compare(
 ) -> None:
     """Walk through what a tape holds of the time of `rows` beside them: each must be the other's beginning, up to the
     last time that both have."""
-    kind, latency = options.ticks or "", options.latency_ns()
+    kind = options.ticks or ""
+    compared = {**STORED[kind], **({"open_interest": "trade_interest"} if kind == "trades" else {})}
     if not len(rows) or file.findings.total:
         return
     times = spool.column("stamp")[rows]
     at, last = -1, 0
-    for batch in tick_batches(tape.path, kind, {number}, int(times[0]) + latency, int(times[-1]) + latency):
-        ts = batch["ts_init"] - (batch["lag"] if "lag" in batch else 0)
+    for chunk in tick_batches(tape.path, kind, {number}, int(times[0]), int(times[-1]) + MOST_LATENCY):
+        batch = _between(chunk, int(times[0]), int(times[-1]))
+        ts = batch["ts_event"]
+        if not len(ts):
+            continue
         at = int(np.searchsorted(times, ts[0], "left")) if at < 0 else at
         mine = rows[at : at + len(ts)]
         same = times[at : at + len(ts)] == ts[: len(mine)]
-        for here, there in STORED[kind].items():
-            same &= spool.column(here)[mine] == batch[there][: len(mine)]
+        for here, there in compared.items():
+            same &= spool.column(here)[mine] == (batch[there][: len(mine)] if there in batch else 0)
         wrong = np.flatnonzero(~same)
         if len(wrong) or len(mine) < len(ts):
             place = int(wrong[0]) if len(wrong) else len(mine) - 1
@@ -129,10 +133,17 @@ def _compare(
         _differs(tape, spool, file, int(rows[at]), names, options.tz)
 
 
+def _between(chunk: Columns, first: int, last: int) -> Columns:
+    """The ticks that happened then, with their `ts_event`."""
+    ts = chunk["ts_init"] - chunk["lag"] if "lag" in chunk else chunk["ts_init"]
+    inside = slice(*np.searchsorted(ts, (first, last + 1)).tolist())
+    return {name: values[inside] for name, values in {**chunk, "ts_event": ts}.items()}
+
+
 def _differs(tape: Manifest, spool: Spool, file: LoadedFile, row: int, names: list[str], tz: str) -> None:
     symbol, ts = names[int(spool.column("code")[row])], int(spool.column("stamp")[row])
     file.findings.add(
         int(spool.column("line")[row]),
-        f"{symbol} at {show_time(ts, tz)}: tape {tape.name} holds other ticks of that time: recorded ticks never change; "
-        "correct the file, or import into another home",
+        f"{symbol} at {show_time(ts, tz)}: tape {tape.name} holds other ticks of that time: recorded ticks never "
+        "change; correct the file, or import into another home",
     )

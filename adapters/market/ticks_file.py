@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapters.market.check import by_symbol, note_problems
+from adapters.market.check import by_symbol, note_problems, says
 from adapters.market.findings import Findings
 from adapters.market.load import LoadedFile, Progress, Symbols, codes_of
 from adapters.market.options import ImportOptions
-from adapters.market.prices import MISSING, SCALE, Rounding, px_column, qty_column, show_px
+from adapters.market.prices import MISSING, SCALE, Rounding, px_column, qty_column
 from adapters.market.source import RawBatch, Source, stem, time_column
 from adapters.market.spool import TICK_WIDTHS, Spool
 from adapters.market.stamps import DATE, NAIVE, Stamps
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 # field of the file -> column of the spool
 PRICES = {"quotes": {"bid": "px", "ask": "ask_px"}, "trades": {"price": "px"}}
-QUANTITIES = {"quotes": {"bid_qty": "qty", "ask_qty": "ask_qty"}, "trades": {"qty": "qty", "open_interest": "open_interest"}}
+QUANTITIES = {
+    "quotes": {"bid_qty": "qty", "ask_qty": "ask_qty"},
+    "trades": {"qty": "qty", "open_interest": "open_interest"},
+}
 # column of the spool -> column of the tape
 STORED = {
     "quotes": {"px": "bid_px", "ask_px": "ask_px", "qty": "bid_qty", "ask_qty": "ask_qty"},
@@ -122,27 +125,20 @@ def _zeroed(column: "pa.Array", mask: np.ndarray) -> "pa.Array":
 
 def _check(findings: Findings, rows: Columns, kind: str, tick: np.ndarray | int, bad: np.ndarray) -> None:
     lines, gone = rows["line"], rows["empty"]
+    lowest, word = (1, "is not positive") if kind == "trades" else (0, "is not a price")
     for field, name in PRICES[kind].items():
         px = rows[name]
-        wrong = ~bad & ~gone & (px <= 0 if kind == "trades" else px < 0)
-        word = "positive" if kind == "trades" else "a price"
-        findings.add_rows(wrong, lines, lambda i, px=px, field=field: f"{field} {show_px(px[i])} is not {word}")  # type: ignore[misc]
+        wrong = ~bad & ~gone & (px < lowest)
+        findings.add_rows(wrong, lines, says(field, px, word))
         off = ~bad & ~wrong & (px % tick != 0)
-        step = tick if isinstance(tick, np.ndarray) else np.full(len(px), tick)
-        findings.add_rows(
-            off, lines, lambda i, px=px, field=field: f"{field} {show_px(px[i])} is off the tick {show_px(int(step[i]))}"
-        )  # type: ignore[misc]
+        findings.add_rows(off, lines, says(field, px, "is off the tick", tick))
         bad |= wrong | off
     if kind == "quotes":
         none = ~bad & ~gone & (rows["px"] == 0) & (rows["ask_px"] == 0)
         findings.add_rows(none, lines, lambda i: "has neither bid nor ask (--skip-empty leaves such rows out)")
         bad |= none
     for field, name in QUANTITIES[kind].items():
-        values = rows[name]
-        label = field.replace("_", " ")
-        findings.add_rows(
-            values < 0, lines, lambda i, v=values, label=label: f"{label} {show_px(v[i] * SCALE)} is negative"
-        )  # type: ignore[misc]
+        findings.add_rows(rows[name] < 0, lines, says(field, rows[name] * SCALE, "is negative"))
 
 
 def _finish_times(
@@ -158,8 +154,10 @@ def _finish_times(
         findings.add_rows(
             twice,
             lines,
-            lambda i: f"time {show_time(int(stamp[i]), 'UTC')[:19]} exists twice or not at all in {options.tz} "
-            "(clock change): give offsets",
+            lambda i: (
+                f"time {show_time(int(stamp[i]), 'UTC')[:19]} exists twice or not at all in {options.tz} "
+                "(clock change): give offsets"
+            ),
         )
         stamp[:] = times
     if options.sort or findings.total:

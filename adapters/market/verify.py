@@ -34,7 +34,7 @@ def verify_tape(path: Path) -> Manifest:
     present = {item.name for item in manifest.path.iterdir()} - {MANIFEST}
     for name in sorted(manifest.files.keys() - present):
         raise TapeCorrupt(f"{manifest.path / name} is missing: {AGAIN}")
-    for name in sorted(present - manifest.files.keys()):
+    for name in sorted(present - manifest.files.keys() - manifest.retired.keys()):
         raise TapeCorrupt(f"{manifest.path / name} does not belong to the tape: move it elsewhere")
     for name, stated in sorted(manifest.files.items()):
         file = manifest.path / name
@@ -64,7 +64,9 @@ def _verify_content(manifest: Manifest) -> None:
         raise TapeCorrupt(f"{manifest.path / MANIFEST} states other bar counts or times than {BARS} holds: {AGAIN}")
     for kind, count in ticks.items():
         if count.ticks != getattr(manifest, kind):
-            raise TapeCorrupt(f"{manifest.path / MANIFEST} states another number of {kind} than {TICK_FILES[kind]} holds")
+            raise TapeCorrupt(
+                f"{manifest.path / MANIFEST} states another number of {kind} than {TICK_FILES[kind]} holds"
+            )
     if len(actions["ts_init"]) != manifest.actions:
         raise TapeCorrupt(
             f"{manifest.path / MANIFEST} states {manifest.actions} actions, {ACTIONS} holds another number"

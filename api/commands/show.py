@@ -54,6 +54,7 @@ def _tape(path) -> dict[str, object]:  # type: ignore[no-untyped-def]
     return {
         "tape": tape.name,
         "bars": tape.bars,
+        "ticks": tape.ticks,
         "instruments": ",".join(row.symbol for row in tape.instruments),
         "first": str(np.datetime64(tape.first_ts, "ns"))[:16],
         "last": str(np.datetime64(tape.last_ts, "ns"))[:16],

@@ -94,7 +94,7 @@ def run_show(options: Namespace) -> int:
     names, zone, currency = names_of(home, tape)
     kinds = kinds_of(options.kind)
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    text = EventText(names, zone, colour)
+    text = EventText(names, zone, colour, names.scales)
     if options.limit is not None and options.limit < 1:
         raise ConfigError(f"--limit {options.limit}: it is 1 or more")
     if not options.json:

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from api.commands.common import print_json, settings_of
@@ -87,10 +88,12 @@ def run_retire(options: Namespace) -> int:
     from adapters.tape.retire import retire, tick_files
     from api.days import day_bounds
     from api.retention import losing_replay, pins
-    from api.tapes import ACCOUNT, find_tape, names_of
+    from api.tapes import ACCOUNT, MARKET, find_tape, names_of
 
     home, _ = settings_of(options)
-    tape = find_tape(home, options.tape, (ACCOUNT,))
+    tape = find_tape(home, options.tape, (ACCOUNT, MARKET))
+    if tape.kind == MARKET:
+        return _retire_market(home, tape, options)
     before_ts = day_bounds(options.before, names_of(home, tape)[1])[0]
     files, pinned = tick_files(tape.folder, before_ts), pins(home, tape.name)
     if not files:
@@ -113,4 +116,31 @@ def run_retire(options: Namespace) -> int:
         return 2
     free = retire(tape.folder, files, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     print(f"retired {len(files)} files: {free:,} bytes are free; decisions, bars and notes stay")
+    return 0
+
+
+def _retire_market(home: Path, tape: Any, options: Namespace) -> int:
+    """All ticks of a market tape that ended before the day, unless a run was fed from it."""
+    from adapters.market.retire import retire_ticks
+    from adapters.market.tape import TICK_FILES, open_tape
+    from api.days import day_bounds
+    from api.retention import pins
+    from api.tapes import names_of
+
+    found = open_tape(tape.folder)
+    files = {name: found.files[name] for name in TICK_FILES.values() if name in found.files}
+    if not files or found.last_ts >= day_bounds(options.before, names_of(home, tape)[1])[0]:
+        raise NotFound(f"market tape {tape.name} has no ticks, or some that are not from before {options.before}")
+    for name, about in files.items():
+        print(f"{name}: {about['bytes']:,} bytes, {minute(found.first_ts)} to {minute(found.last_ts)} UTC")
+    if pinned := pins(home, tape.name):
+        raise ConfigError(
+            f"nothing was changed: {', '.join(pinned)} was fed from {tape.name}, so its files stay; remove that first, "
+            "if it may go"
+        )
+    if not options.yes:
+        print(f"nothing was changed: --yes takes these {found.ticks:,} ticks away for good")
+        return 2
+    free = retire_ticks(tape.folder, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    print(f"retired {found.ticks:,} ticks: {free:,} bytes are free; the manifest keeps their digests")
     return 0

@@ -82,7 +82,9 @@ def kernel_rows(work: Path, bars: int) -> list[Row]:
 def risk_rows(bars: int) -> list[Row]:
     """Every limit set against none, and many resting orders against few."""
     on, off, an_order = risk.checks_on_against_off(loops.workload(50, bars // 50), STRATEGIES)
-    rows = [row(f"all risk checks on / off ({on / 1e6:.2f} / {off / 1e6:.2f} M orders/s)", on / off, 0.7, at_least=True)]
+    rows = [
+        row(f"all risk checks on / off ({on / 1e6:.2f} / {off / 1e6:.2f} M orders/s)", on / off, 0.7, at_least=True)
+    ]
     rows.append(row("  with them on, M bars/s, an order nearly every bar", on * an_order / 1e6, None))
     for symbols in (1, 50):
         many, few, left = risk.many_against_few(loops.workload(symbols, bars // symbols), STRATEGIES)

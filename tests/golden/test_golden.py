@@ -22,8 +22,8 @@ TAPE = {
     "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "63456d653ad75d65cc1a450c09cda7ee19ba4cb427d8fb39af124fd22515d612",
-    "heavy": "91c4fa3ef1b954c7f7a7d2104ad7f9a7e4d9e3e75feeeff3fb39e02174cb3201",
+    "light": "13fc8a177091cbeacb9bc75594fc5daa308aa593f0493ee96076985d39366497",
+    "heavy": "164e13ab005a6c8dd7ad08098733b61758d9d704f764c4bcfa27790a77e51fb3",
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kernel.codes import Basis, Flag, InstrumentClass, Item, Kind, Product, TimerCode, TradingState
 from kernel.frame import CANCEL, HERE, INTENT, NEW, REPLACE
 from kernel.rows import LIMITS
-from kernel.schema import EVENT, join_rows, take_rows
+from kernel.schema import EVENT, take_rows
 from kernel.state import Terms
 from kernel.units import SHARE
 from tests.kernel.play import MINUTE, TICK, WIDE, event, make_engine, run_bars, units
@@ -35,7 +35,7 @@ TERMS = (
         right=1,
     ),
     Terms(4, 50_000, 1, calendar=2, currency=1, den=100, px_scale=10**6, margin=SHARE // 3),
-    Terms(5, TICK, 1, calendar=2, asset=FUTURE, margin=SHARE // 9, num=25, segment=2),
+    Terms(5, TICK, 1, calendar=2, asset=FUTURE, margin=SHARE // 9, num=25),
     Terms(6, TICK, 1, calendar=1, asset=INDEX),
     Terms(7, TICK, 1, calendar=1, asset=OPTION, margin=SHARE // 8, underlying=0, strike=units(110), right=-1),
 )  # fmt: skip
@@ -209,7 +209,9 @@ class World:
             found.append(event(Kind.KILL_RESET, t))
             found.append(event(Kind.STRATEGY_RESUMED, t, strategy=rng.randint(1, STRATEGIES)))
         if "timers" in on and rng.random() < 0.15:
-            code = rng.choice([TimerCode.SESSION_OPEN, TimerCode.SESSION_CLOSE, TimerCode.SQUARE_OFF, TimerCode.DAY_END])
+            code = rng.choice(
+                [TimerCode.SESSION_OPEN, TimerCode.SESSION_CLOSE, TimerCode.SQUARE_OFF, TimerCode.DAY_END]
+            )
             found.append(event(Kind.TIMER, t, code=code, setting=rng.randint(1, 2)))
         if "trade_bars" in on and rng.random() < 0.5:
             found.append(event(Kind.TIMER, t, code=TimerCode.BAR_CLOSE, setting=rng.randint(1, 2)))
@@ -229,7 +231,9 @@ class World:
     def change_of_limit(self, rng: Random, t: float, choices: dict):
         strategy = rng.choice([0, 0, 1, 2])
         if rng.random() < 0.15:
-            return event(Kind.LIMIT_CHANGED, t, rng.randrange(len(TERMS)), strategy=strategy, setting=rng.choice([0, 1, 1]))
+            return event(
+                Kind.LIMIT_CHANGED, t, rng.randrange(len(TERMS)), strategy=strategy, setting=rng.choice([0, 1, 1])
+            )
         name = rng.choice(list(choices))
         code, setting = LIMITS.names.index(name), rng.choice(choices[name])
         return event(Kind.LIMIT_CHANGED, t, -1, strategy=strategy, code=code, setting=setting)
@@ -255,11 +259,11 @@ class World:
             if "trade_bars" not in self.on:
                 listed.append(self.bars(chance, path[k], there[k], size))
         self.ask(rng, path, there)
-        found = []
-        for one in listed:
-            if len(one):
-                found.append(one if isinstance(one, np.ndarray) else np.frombuffer(b"".join(e.tobytes() for e in one), EVENT))
-        return found
+        joined = (
+            one if isinstance(one, np.ndarray) else np.frombuffer(b"".join(e.tobytes() for e in one), EVENT)
+            for one in listed
+        )
+        return [rows for rows in joined if len(rows)]
 
     def bars(self, chance, path, there, size) -> np.ndarray:
         rows = np.zeros(len(TERMS), EVENT)
@@ -279,7 +283,11 @@ class World:
         count = len(places)
         rows, px = np.zeros(2 * count, EVENT), path[places] * size[places, None]
         quotes, trades = rows[:count], rows[count:]
-        quotes["kind"], quotes["bid_px"], quotes["ask_px"] = Kind.QUOTE, px[:, 0] - size[places], px[:, 0] + size[places]
+        quotes["kind"], quotes["bid_px"], quotes["ask_px"] = (
+            Kind.QUOTE,
+            px[:, 0] - size[places],
+            px[:, 0] + size[places],
+        )
         quotes["bid_qty"], quotes["ask_qty"] = chance.integers(0, 30, (2, count))
         trades["kind"], trades["trade_px"], trades["trade_qty"] = Kind.TRADE, px[:, 3], chance.integers(1, 40, count)
         quotes["instrument"] = trades["instrument"] = places
@@ -355,9 +363,7 @@ class World:
         if rng.random() < 0.3:
             stop, trail = 0.0, max(terms.tick, round(abs(away) * ticks) * terms.tick) / terms.px_scale * self.adjustment
         order_type = TRAILING if trail else STOP
-        found.append(
-            self.intent(NEW, -side, qty, order_type, trigger_price=stop, trail=trail, flags=flags, ref=first)
-        )
+        found.append(self.intent(NEW, -side, qty, order_type, trigger_price=stop, trail=trail, flags=flags, ref=first))
         if flags & OCO:
             px = self.price(terms, ticks, away)
             found.append(self.intent(NEW, -side, qty, LIMIT, price=px, flags=flags, ref=first))
@@ -390,4 +396,3 @@ class World:
             action, side, qty, order_type, tif, instrument, ref, int(flags), int(product), expire_ts, price,
             trigger_price, trail, 0.0, 0, 0,
         )  # fmt: skip
-

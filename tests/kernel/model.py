@@ -8,58 +8,20 @@ from collections import Counter, deque
 
 import numpy as np
 
-from kernel.codes import Flag, InstrumentClass, KillLevel, Kind, OrderType, Origin, Product, Reason, Status, TimerCode
-from kernel.lifecycle import TRANSITION
-from kernel.rows import LIMITS
+from kernel.codes import Flag, InstrumentClass, KillLevel, Kind, Origin, Reason, Status, TimerCode
 from kernel.state import Terms
-from kernel.units import SCALE, SHARE
+from kernel.units import SHARE
+from tests.kernel.bounds import Bounds
 from tests.kernel.play import worth
-
-MOVES = TRANSITION.tolist()
-SECOND, MINUTE, DAY = 10**9, 60 * 10**9, 86_400 * 10**9
-NAMES = LIMITS.names
-WORDS = ("kind", "origin", "instrument", "strategy", "flags", "side", "order_type", "tif", "status", "reason", "product")
-ENDED = (Status.CANCELED, Status.REJECTED, Status.EXPIRED)
-CLOSING = (Reason.SQUARED_OFF, Reason.FLATTENED)  # signals of the kernel that pass every limit
-NOT_REFUSED = (Reason.LATE_FILL,)
-PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
-RATIO_FROM = 100
-TOLERATED = {"answers", "banded", "changes", "delivered", "folded", "halted", "overtaken", "restated", "slices"}  # known defects, each with a test of its own that fails: see test_state_machine.py
+from tests.kernel.told import CLOSING, DAY, ENDED, MOVES, NAMES, NOT_REFUSED, PRICED, WORDS, Order, Row, half_even
 
 
-class Order:
-    """A working order as the tape tells it."""
+class Model(Bounds):
+    """`take` rows of a tape in order; `limits` as an Engine takes them."""
 
-    __slots__ = (
-        "cum", "flags", "full", "id", "instrument", "leaves", "more", "next_reserve", "notional", "parent", "product",
-        "px", "replacing", "reserve", "side", "status", "stood", "strategy", "trigger", "type",
-    )  # fmt: skip
-
-    @property
-    def qty(self):
-        return self.leaves + self.cum
-
-
-class Row:
-    """One event: the header's small fields by name, the nine words of the body in order."""
-
-    __slots__ = (*WORDS, "body", "cause", "refused", "seq", "ts", "ts_event")
-
-
-def half_even(a: int, b: int) -> int:
-    """a / b to the nearest whole number, a tie to the even one."""
-    whole, rest = divmod(abs(a), abs(b))
-    whole += 2 * rest > abs(b) or (2 * rest == abs(b) and whole % 2 == 1)
-    return whole if (a < 0) == (b < 0) else -whole
-
-
-class Model:
-    """`take` rows of a tape in order; `limits` as an Engine takes them. `exposed` False leaves out what needs marks."""
-
-    def __init__(self, cash: int, terms, limits: dict, strategies: int, currencies: int = 1, exposed: bool = True):
+    def __init__(self, cash: int, terms, limits: dict, strategies: int):
         listed = [Terms(*row) for row in terms]
         self.rows = {row.number: row for row in listed}
-        self.exposed, self.strategies = exposed, strategies
         own = limits.get("strategies", {})
         given = [limits, *(own.get(str(number), {}) for number in range(1, strategies + 1))]
         wide = {"max_order_qty": 2**61, "max_order_notional": 2**61, "max_position_qty": 2**61, "allow_short": 1}
@@ -73,15 +35,16 @@ class Model:
         self.paid_in = Counter({0: cash})
         self.mark, self.ts_mark = Counter(), Counter()
         self.traded, self.rate = set(), {0: SHARE}
-        self.kill = self.state = self.seq = self.ts = self.fills = self.moves = self.trips = 0
+        self.kill = self.state = self.seq = self.ts = self.fills = 0
         self.stopped: set[int] = set()
+        self.to_cancel: set[int] = set()  # orders that the kill switch has to take back before anything else comes
+        self.day_ends: dict[int, int] = {}  # calendar by seq
         self.messages: list[deque] = [deque() for _ in range(strategies + 1)]
         self.sent, self.filled = Counter(), Counter()  # messages and fills by row
         self.today, self.filled_today = Counter(), Counter()  # by (row, day)
         self.last_sent: dict[tuple, tuple] = {}
         self.trade_ids: set[int] = set()
         self.kinds, self.denials = Counter(), Counter()
-        self.tolerated = TOLERATED
         self.seen: Counter = Counter()  # (status, kind) of every move: what the sequences reached
 
     # -- rows
@@ -105,6 +68,7 @@ class Model:
             assert row.seq == self.seq + 1 and row.ts >= self.ts
             self.seq, self.ts = row.seq, row.ts
             self.kinds[row.kind] += 1
+            assert not self.to_cancel or row.origin != Origin.EXTERNAL, "the kill switch leaves orders where they are"
             does = DOES.get(row.kind)
             if does is not None:
                 does(self, row)
@@ -135,6 +99,7 @@ class Model:
         o.id, o.instrument, o.strategy, o.side, o.type = e.seq, e.instrument, e.strategy, e.side, e.order_type
         o.flags, o.product, o.parent, o.full = e.flags, e.product, e.body[7], e.body[2]
         o.px, o.trigger, o.reserve = e.body[3], e.body[4], e.body[8]
+        o.asked = None
         o.leaves, o.cum, o.more, o.next_reserve, o.replacing = 0 if held else e.body[2], 0, 0, 0, False
         o.status = o.stood = e.status
         if held:
@@ -148,7 +113,12 @@ class Model:
             self.count_message(o.strategy, e.ts)
             for row in {0, o.strategy}:
                 self.today[row, e.ts // DAY] += 1
-            self.last_sent[o.strategy, o.instrument] = (o.side, e.body[2], e.body[3], e.ts)
+            self.last_sent[o.strategy, o.instrument] = (
+                o.side,
+                e.body[2],
+                o.px if o.type in PRICED else o.trigger,
+                e.ts,
+            )
         o.notional = self.notional(o, o.leaves)
         self.orders[o.id] = o
 
@@ -171,10 +141,10 @@ class Model:
         if o is None:
             self.late_fill(e)
             return
+        self.to_cancel.discard(o.id)
         after = MOVES[o.status][e.kind]
         assert after != Status.ILLEGAL, f"{Status(o.status).name} and {Kind(e.kind).name}"
         self.seen[o.status, e.kind] += 1
-        self.moves += 1
         cum, kind = o.cum, e.kind
         WHAT.get(kind, Model.nothing)(self, o, e)
         assert o.cum >= cum or kind == Kind.ORDER_RESTATED, "what was filled becomes less"
@@ -194,12 +164,17 @@ class Model:
         if after == Status.FILLED or after in ENDED:
             del self.orders[o.id]
             if after != Status.FILLED:
+                o.leaves, o.more = o.leaves + o.more, 0  # a fill of the larger order may have been under way
                 self.gone[o.id] = o
 
     def was_refused(self, o: Order | None, e: Row) -> None:
         """A report the kernel did not believe: it must have had the reason it gives."""
         if e.refused == Reason.ILLEGAL_MOVE:
-            assert MOVES[o.status][e.kind] == Status.ILLEGAL
+            late = e.kind == Kind.ORDER_RESTATED and e.body[6] < o.cum  # told before what was filled since
+            other = (
+                e.kind == Kind.ORDER_REPLACED and tuple(e.body[2:5]) != o.asked
+            )  # an answer to what was answered before
+            assert MOVES[o.status][e.kind] == Status.ILLEGAL or late or other
         elif e.refused == Reason.UNKNOWN_ORDER:
             assert o is None
         elif e.refused == Reason.OVERFILL:
@@ -258,6 +233,7 @@ class Model:
         self.count_message(o.strategy, e.ts)
 
     def asked_change(self, o: Order, e: Row) -> None:
+        o.asked = tuple(e.body[2:5])
         o.more, o.replacing, o.next_reserve = max(0, e.body[2] - o.qty), True, e.body[8]
         if e.origin == Origin.KERNEL and e.reason == Reason.REQUESTED:
             self.hold_change(o, e)
@@ -283,12 +259,16 @@ class Model:
     # -- money
 
     def charged(self, e: Row) -> None:
+        if e.cause in self.day_ends:
+            assert self.rows[e.instrument].calendar == self.day_ends[e.cause], "the day of another calendar has ended"
         self.pay(e.strategy, e.instrument, -sum(e.body[1:9]))
 
     def settled(self, e: Row) -> None:
         held, _, qty, px = e.body[:4]
         assert held == self.qty[e.strategy, e.instrument]
-        if e.reason != Reason.VARIATION:  # what a future gains is in what it costs then: see `compare`
+        if e.reason == Reason.VARIATION:
+            assert self.rows[e.instrument].calendar == self.day_ends[e.cause], "the day of another calendar has ended"
+        else:  # what a future gains is in what it costs then: see `compare`
             self.qty[e.strategy, e.instrument] += e.side * qty
             self.pay(e.strategy, e.instrument, -e.side * self.worth(e.instrument, qty, px))
 
@@ -296,7 +276,7 @@ class Model:
         if e.refused:
             return
         up, down, px = e.body[:3]
-        assert px == self.mark[e.instrument] or not self.exposed
+        assert px == self.mark[e.instrument]
         for (strategy, instrument), held in list(self.qty.items()):
             if instrument == e.instrument and held:
                 now = abs(held) * up // down * (1 if held > 0 else -1)
@@ -340,6 +320,8 @@ class Model:
     # -- control
 
     def timer(self, e: Row) -> None:
+        if e.body[0] == TimerCode.DAY_END:
+            self.day_ends[e.seq] = e.body[1]
         mine = {number for number, row in self.rows.items() if row.calendar == e.body[1]}
         if e.body[0] == TimerCode.SESSION_CLOSE:
             self.closed |= mine
@@ -374,152 +356,18 @@ class Model:
     def tripped(self, e: Row) -> None:
         if e.refused:
             return
-        self.trips += 1
         if e.strategy:
             assert e.body[0] == 0 or e.origin == Origin.EXTERNAL
             self.stopped.add(e.strategy)
-        else:
-            self.kill = max(self.kill, e.body[0])
+        elif e.body[0] > self.kill:
+            self.kill = e.body[0]
+            if self.kill >= KillLevel.CANCEL_ALL:
+                self.to_cancel = {o.id for o in self.orders.values() if o.status != Status.PENDING_CANCEL}
 
     def reset(self, e: Row) -> None:
         if not e.refused:
             assert e.origin == Origin.EXTERNAL and self.kill > 0
             self.kill = 0
-
-    # -- limits
-
-    def least(self, o: Order, name: str) -> int:
-        return min(self.limits[0][name], self.limits[o.strategy][name])
-
-    def trading_state(self) -> int:
-        return max(self.state, min(self.kill, KillLevel.NO_NEW_ORDERS))
-
-    def working(self, o: Order) -> int:
-        """What works on an order's side of its position and may open, without itself."""
-        return sum(
-            y.leaves + y.more
-            for y in self.orders.values()
-            if (y.strategy, y.instrument, y.side) == (o.strategy, o.instrument, o.side)
-            and not y.flags & Flag.REDUCE_ONLY
-            and y is not o
-        )
-
-    def hold_size(self, o: Order, qty: int, reserve: int) -> None:
-        assert qty <= self.least(o, "max_order_qty")
-        assert self.in_base(o.instrument, self.worth(o.instrument, qty, reserve)) <= self.least(o, "max_order_notional")
-
-    def hold_position(self, o: Order, total: int) -> None:
-        held = self.qty[o.strategy, o.instrument]
-        assert abs(held + o.side * total) <= self.least(o, "max_position_qty"), "a position could pass its limit"
-        if o.side < 0 and not self.least(o, "allow_short"):
-            assert self.rows[o.instrument].asset == InstrumentClass.FUTURE or held - total >= 0, "a short sale"
-
-    def hold_place(self, o: Order, opening: int) -> None:
-        state = self.trading_state()
-        assert state < 2, "sent while trading is halted"
-        assert state == 0 or opening == 0, "it opens while trading only reduces"
-        assert (0, o.instrument) not in self.barred
-        assert not opening or (o.strategy, o.instrument) not in self.barred
-        assert not (opening and o.instrument in self.squared and o.product == Product.INTRADAY)
-        hours = self.limits[0]["session_hours"] or self.limits[o.strategy]["session_hours"]
-        assert not (hours and o.instrument in self.closed), "sent while the exchange is closed"
-
-    def hold_limits(self, o: Order, e: Row, qty: int) -> None:
-        """That an order which is sent is within every limit, what is there already with it."""
-        closes = max(0, -o.side * self.qty[o.strategy, o.instrument])
-        working = self.working(o)
-        opening = 0 if o.flags & Flag.REDUCE_ONLY else qty - min(qty, max(0, closes - working))
-        self.hold_place(o, opening)
-        self.hold_size(o, qty, o.reserve)
-        if opening:
-            self.hold_position(o, working + qty)
-        for row in {0, o.strategy}:
-            self.hold_price(o, self.limits[row], opening)
-            if opening:
-                self.hold_flow(o, e, row)
-                self.hold_exposure(o, row, qty)
-
-    def hold_price(self, o: Order, limit: dict, opening: int) -> None:
-        mark, px = self.mark[o.instrument], o.px if o.type in PRICED else o.trigger
-        if not self.exposed:
-            return
-        assert not (limit["stale_after"] and opening) or self.ts - self.ts_mark[o.instrument] <= limit["stale_after"]
-        assert not (limit["collar"] and px) or abs(px - mark) <= mark * limit["collar"] // SHARE, "outside the collar"
-        if limit["self_cross"] and o.type == OrderType.LIMIT:
-            for y in self.orders.values():
-                if y.instrument == o.instrument and y.side == -o.side and y.type == OrderType.LIMIT and y.leaves:
-                    assert (o.px - y.px) * o.side < 0, "it crosses an order of this account"
-
-    def hold_flow(self, o: Order, e: Row, row: int) -> None:
-        limit, day = self.limits[row], e.ts // DAY
-        if "slices" in self.tolerated and o.flags & Flag.SLICE:
-            return
-        there = sum(row in (0, y.strategy) for y in self.orders.values())
-        for name, measured in (
-            ("max_open_orders", there),
-            ("max_orders_day", self.today[row, day]),
-            ("max_trades_day", self.filled_today[row, day]),
-            ("max_orders_second", self.within(row, e.ts, SECOND)),
-            ("max_orders_minute", self.within(row, e.ts, MINUTE)),
-        ):
-            assert limit[name] == 0 or measured < limit[name], f"{name}: {measured + 1} of {limit[name]}"
-        if limit["max_messages_fill"] and self.sent[row] >= RATIO_FROM and not o.flags & Flag.SLICE:
-            assert self.sent[row] + 1 <= limit["max_messages_fill"] * max(1, self.filled[row])
-        side, qty, px, ts = self.last_sent.get((o.strategy, o.instrument), (0, 0, 0, 0))
-        banded = o.type == OrderType.MARKET and "banded" in self.tolerated
-        if limit["duplicate_within"] and not o.flags & Flag.SLICE and not banded:
-            same = (side, qty, px) == (o.side, e.body[2], e.body[3])
-            assert not same or e.ts - ts >= limit["duplicate_within"], "the same order again"
-
-    def within(self, row: int, ts: int, span: int) -> int:
-        count = 0
-        for sent in reversed(self.messages[row]):
-            if sent <= ts - span or count == 1024:
-                break
-            count += 1
-        return count
-
-    def hold_exposure(self, o: Order, row: int, qty: int) -> None:
-        limit = self.limits[row]
-        if not self.exposed or not (limit["max_gross"] or limit["max_net"]):
-            return
-        gross = net = 0
-        for number in self.rows:
-            held = sum(n for (strategy, i), n in self.qty.items() if i == number and row in (0, strategy))
-            value = self.in_base(number, self.worth(number, held, self.mark[number]))
-            gross, net = gross + abs(value), net + value
-        worked = sum(y.notional for y in self.orders.values() if row in (0, y.strategy))
-        mine = self.notional(o, qty)
-        assert not limit["max_gross"] or gross + worked + mine <= limit["max_gross"], "over max_gross"
-        assert not limit["max_net"] or o.side * net < 0 or abs(net) + mine <= limit["max_net"], "over max_net"
-
-    def notional(self, o: Order, qty: int) -> int:
-        """What an order may open is worth, first currency, by the rate of its last event."""
-        if o.flags & Flag.REDUCE_ONLY or qty <= 0 or o.status == Status.PENDING_NEW:
-            return 0
-        return self.in_base(o.instrument, self.worth(o.instrument, qty, max(o.reserve, o.next_reserve)))
-
-    def hold_change(self, o: Order, e: Row) -> None:
-        """That a working order is within the limits as what it is to become."""
-        if "halted" not in self.tolerated or not o.flags & Flag.REDUCE_ONLY:
-            assert self.trading_state() < 2, "changed while trading is halted"
-        self.hold_size(o, e.body[2], o.next_reserve)
-        if "changes" not in self.tolerated:
-            self.hold_changed_place(o, e)
-        grows = e.body[2] > o.qty
-        if grows and not o.flags & Flag.REDUCE_ONLY:
-            total, held = self.working(o) + o.leaves + o.more, self.qty[o.strategy, o.instrument]
-            if total > max(0, -o.side * held):
-                assert self.trading_state() == 0
-                self.hold_position(o, total)
-
-    def hold_changed_place(self, o: Order, e: Row) -> None:
-        """The limits of place, price and number, for a change that strategies ask for."""
-        self.hold_place(o, 0)
-        px, trigger, o.px, o.trigger = o.px, o.trigger, e.body[3], e.body[4]
-        for row in {0, o.strategy}:
-            self.hold_price(o, self.limits[row], 0)
-        o.px, o.trigger = px, trigger
 
     # -- the engine's tables
 
@@ -547,28 +395,6 @@ class Model:
         assert told == {int(o["order_id"]): tuple(int(o[name]) for name in fields) for o in working}
         for row, t in enumerate(s.tallies):
             assert (self.sent[row], self.filled[row]) == (t["messages"], t["fills"])
-
-
-def check_reserve(engine) -> None:
-    """Like `play.check_reserve`, for any product and class: what is set aside covers the unluckiest order of fills."""
-    s = engine.state
-    orders = s.orders[s.orders["order_id"] != 0]
-    table = s.positions.reshape(s.books.size, s.markets.size)
-    for strategy, instrument, side in {(int(o["strategy"]), int(o["instrument"]), int(o["side"])) for o in orders}:
-        p, row, name = table[strategy, instrument], s.instruments[instrument], "buy" if side > 0 else "sell"
-        mine = orders[(orders["strategy"] == strategy) & (orders["instrument"] == instrument) & (orders["side"] == side)]
-        assert int(mine["value"].sum()) == int(p[f"value_{name}"])
-        mine = mine[(mine["flags"] & Flag.REDUCE_ONLY) == 0]
-        closes = max(0, -side * int(p["qty"]))
-        prices = sorted(px for o in mine for px in [int(o["reserve_px"])] * int(o["leaves_qty"]))[closes:]
-        option, levered = row["asset"] == InstrumentClass.OPTION, row["asset"] != InstrumentClass.EQUITY
-        products = {int(o["product"]) for o in mine} if "delivered" in TOLERATED else {int(p["product"])}
-        levered |= row["margin"] != SHARE and products <= {Product.INTRADAY, Product.MARGIN}
-        share = int(row["margin"]) if levered and not (option and side > 0) else SHARE
-        total = len(prices) * int(row["strike"]) if option and side < 0 else sum(prices)
-        rounding = len(mine) + 1
-        least = total * int(row["num"]) // int(row["den"]) * share // SHARE - rounding
-        assert int(p[f"reserved_{name}"]) >= least, "an unlucky order of fills overdraws"
 
 
 DOES = {
@@ -602,4 +428,3 @@ WHAT = {
     Kind.ORDER_REPLACE_REJECTED: Model.not_replaced,
     Kind.ORDER_RESTATED: Model.restated,
 }
-assert SCALE == 10_000

@@ -258,7 +258,7 @@ def check_money(s, table: np.ndarray) -> None:
     rows, markets = s.instruments, s.markets
     future = rows["asset"] == InstrumentClass.FUTURE
     values = [worth(row, m["net_qty"], m["mark"]) for row, m in zip(rows, markets, strict=True)]
-    assert [abs(value) for value in values] == markets["worth"].tolist()
+    assert values == markets["worth"].tolist()
     assert [v - int(m["cost"]) * bool(f) for v, m, f in zip(values, markets, future, strict=True)] == markets[
         "value"
     ].tolist()
@@ -268,7 +268,8 @@ def check_money(s, table: np.ndarray) -> None:
         unrealized = int(q["market_value"]) - int(q["cost"])
         assert int(q["realized"]) + unrealized + int(q["dividends"]) == equity - int(q["paid_in"]) + int(q["fees"])
         assert int(q["market_value"]) == int(markets["value"][mine].sum())
-        assert int(q["exposure"]) == int(markets["worth"][mine].sum())
+        assert int(q["exposure"]) == int(np.abs(markets["worth"][mine]).sum())
+        assert int(q["net"]) == int(markets["worth"][mine].sum())
         assert int(q["cost"]) == int(markets["cost"][mine & ~future].sum())
         assert int(q["hold"]) == int(markets["hold"][mine].sum())
         for name in ("realized", "fees", "dividends"):

@@ -89,7 +89,7 @@ PATHS: dict[Status, tuple[Kind, ...]] = {
     Status.ACCEPTED: (Kind.ORDER_ACCEPTED,),
     Status.TRIGGERED: (Kind.ORDER_TRIGGERED,),
     Status.PARTIALLY_FILLED: (Kind.ORDER_FILLED,),
-    Status.PENDING_CANCEL: (Kind.ORDER_CANCEL_SUBMITTED,),
+    Status.PENDING_CANCEL: (Kind.ORDER_REPLACE_SUBMITTED, Kind.ORDER_CANCEL_SUBMITTED),
     Status.PENDING_REPLACE: (Kind.ORDER_REPLACE_SUBMITTED,),
 }
 
@@ -101,7 +101,8 @@ def saying(kind, order_id, t=2.0, **fields):
         fields = {"qty": 10, "leaves_qty": 10, "px": units(100), "trigger_px": units(99), **fields}
     if kind in (Kind.ORDER_REPLACE_SUBMITTED, Kind.ORDER_REPLACED):
         fields = {"qty": 12, "px": units(100), "trigger_px": units(99), **fields}
-    return event(kind, t, 0, order_id=order_id, **fields)
+    ours = kind in (Kind.ORDER_CANCEL_SUBMITTED, Kind.ORDER_REPLACE_SUBMITTED, Kind.ORDER_RELEASED)
+    return event(kind, t, 0, order_id=order_id, origin=Origin.KERNEL if ours else Origin.EXTERNAL, **fields)
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -122,6 +123,8 @@ def test_every_square_of_the_table(scripted, status, kind):
     else:
         assert tape["kind"].tolist() == [kind]
         stood = Status.SUBMITTED if after == Status.NONE else after  # a cancel or change that was refused, or is done
+        if kind == Kind.ORDER_CANCEL_REJECTED:
+            stood = Status.PENDING_REPLACE  # which was under way before
         assert status_of(engine, number) == (Status.NONE if after in TERMINAL else stood)
         same = kind in (Kind.ORDER_RESTATED, Kind.ORDER_ACCEPTED, Kind.ORDER_REPLACE_REJECTED) and status == after
         assert picture(engine) != before or same

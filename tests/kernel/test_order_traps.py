@@ -232,11 +232,11 @@ class TestReports:
         engine, _ = self.live(scripted, *(self.filled(2, 1) for _ in range(6)), open_orders=4)
         assert (self.qty(engine), engine.account.untold) == (6, 2)
 
-    def test_a_change_to_what_money_cannot_hold_is_refused(self, scripted):
+    def test_a_change_to_what_was_not_asked_for_is_refused(self, scripted):
         engine, tape = self.live(
             scripted, report(Kind.ORDER_REPLACED, 3, qty=2**45, px=units(95)), asked=self.GROWS, bars=[flat(2, 100)]
         )
-        assert of(tape, Kind.ANOMALY)["reason"].tolist() == [Reason.OVERFLOW]
+        assert of(tape, Kind.ANOMALY)["reason"].tolist() == [Reason.ILLEGAL_MOVE]
 
     @pytest.mark.parametrize("first", [Kind.ORDER_ACCEPTED, Kind.ORDER_TRIGGERED])
     def test_some_refuse_after_they_accepted(self, scripted, first):

@@ -258,6 +258,17 @@ class TestBars:
         _, bars = self.made(scripted, [self.at(5, 100), self.at(61, 101), self.at(63, 102)], **self.MINUTES)
         assert self.rows(bars) == [(100, 100, 100, 100, 10)]
 
+    def test_a_trade_may_prove_more_than_one_bar_over(self, scripted):
+        """5, 61 and 125 seconds: two bars are over, the third is the trade's own."""
+        ticks = [self.at(5, 100), self.at(61, 105), self.at(125, 90), self.at(190, 91)]
+        _, bars = self.made(scripted, ticks, **self.MINUTES)
+        assert self.rows(bars) == [(100, 100, 100, 100, 10), (105, 105, 105, 105, 10), (90, 90, 90, 90, 10)]
+
+    def test_a_trade_between_two_bars_under_way_has_one_of_its_own(self, scripted):
+        ticks = [self.at(5, 100), self.at(121, 105, came=61), self.at(70, 102, came=61.5), self.at(190, 91)]
+        _, bars = self.made(scripted, ticks, **self.MINUTES)
+        assert [row[0] for row in self.rows(bars)] == [100, 102, 105]
+
     def test_a_session_has_375_minutes_and_no_drift(self, scripted):
         """09:15 to 15:30: the first bar opens with the session, the last closes with it."""
         opened = (9 * 60 + 15) * 60

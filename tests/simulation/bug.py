@@ -15,6 +15,8 @@ class Bug:
     tests: tuple[str, ...]
     more: tuple[tuple[str, str], ...] = ()  # changes of the same file, for a bug that takes several
 
+    compiled: bool = False  # a bug of the kernel that takes more sequences than can be run interpreted
+
     @property
     def in_kernel(self) -> bool:
         return self.file.startswith("kernel/")

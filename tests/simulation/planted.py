@@ -365,12 +365,13 @@ BUGS = [
 
 def plant(bug: Bug, room: Path) -> Path:
     """A copy of the sources with the bug in it."""
-    tree = room / bug.name.replace(" ", "-").replace(":", "")
+    name = "".join(c if c.isalnum() else "-" for c in bug.name)  # a comma is what a strategy's parameters follow
+    tree = room / name
     ignored = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc", "sample")
-    for name in ("adapters", "kernel", "tests"):
-        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
-    for name in ("pyproject.toml", "onetape.py"):
-        shutil.copy(ROOT / name, tree / name)
+    for folder in ("adapters", "kernel", "tests"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=ignored)
+    for file in ("pyproject.toml", "onetape.py"):
+        shutil.copy(ROOT / file, tree / file)
     path = tree / bug.file if bug.in_kernel else tree / "adapters" / bug.file
     text = path.read_text()
     for old, new in ((bug.old, bug.new), *bug.more):
@@ -386,8 +387,8 @@ def caught_by(bug: Bug, room: Path) -> str:
     asked = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist"]
     asked += ["-m", "not torture"]  # some of the files are behind `just sim`
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    if bug.in_kernel:
-        environment["ONETAPE_JIT"] = "0"  # interpreted: a few seconds a file instead of compiling the engine each time
+    if bug.in_kernel:  # interpreted where that will do: seconds, and not half a minute for compiling the engine
+        environment |= {"ONETAPE_JIT": "1" if bug.compiled else "0", "ONETAPE_CACHE": str(tree / "compiled")}
     for tests in bug.tests:
         done = subprocess.run([*asked, tests], cwd=tree, env=environment, capture_output=True, text=True, check=False)
         if done.returncode == 1:

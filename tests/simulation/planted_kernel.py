@@ -3,10 +3,11 @@
 from tests.simulation.bug import Bug
 
 TESTS = "tests/kernel/test_"
-CHARGED, CONTRACTS, ACCOUNTING = f"{TESTS}charged.py", f"{TESTS}contracts.py", f"{TESTS}accounting.py"
+CHARGED, CONTRACTS, CURRENCIES = f"{TESTS}charged.py", f"{TESTS}contracts.py", f"{TESTS}currencies.py"
 LIMITS, KILL, EXECUTION = f"{TESTS}limits.py", f"{TESTS}kill.py", f"{TESTS}execution.py"
 TICKS, LINKS, TRAPS = f"{TESTS}ticks.py", f"{TESTS}links.py", f"{TESTS}order_traps.py"
-MACHINE = f"{TESTS}state_machine.py"
+MACHINE = f"{TESTS}state_machine.py::test_every_move_at_the_simulated_venue"
+TOGETHER = f"{TESTS}state_machine.py::TestTogether"
 
 BUGS = [
     Bug(
@@ -38,11 +39,12 @@ BUGS = [
         (CONTRACTS,),
     ),
     Bug(
-        "settle: notes of every calendar at the end of one day",
+        "settle: a day that ends settles futures of every calendar",
         "kernel/settle.py",
-        "    if seg.calendar != timer.setting:\n",
+        "    if row.calendar != timer.setting:\n",
         "    if False:\n",
-        (CHARGED,),
+        (MACHINE,),
+        compiled=True,
     ),
     Bug(
         "margin: a future's open loss can be spent",
@@ -56,28 +58,29 @@ BUGS = [
         "kernel/margin.py",
         "(product == INTRADAY or product == MARGIN)",
         "product == INTRADAY",
-        (ACCOUNTING, CONTRACTS, MACHINE),
+        (MACHINE,),
+        compiled=True,
     ),
     Bug(
         "lots: a fill that turns a position opens no lot",
         "kernel/lots.py",
         "    if opened > 0:\n",
         "    if opened > 0 and closed == 0:\n",
-        (ACCOUNTING,),
+        (CURRENCIES,),
     ),
     Bug(
         "lots: a part of a lot takes all its cost with it",
         "kernel/lots.py",
         "cost = first.cost if part == first.qty else mul_div(first.cost, part, first.qty, HALF_EVEN)",
         "cost = first.cost",
-        (ACCOUNTING,),
+        (CURRENCIES,),
     ),
     Bug(
-        "limits: a message counts a moment longer than a minute",
+        "limits: a message more than there may be in a minute",
         "kernel/limits.py",
-        ".instrument > ts - span:",
-        ".instrument >= ts - span:",
-        (LIMITS, MACHINE),
+        "        if sent >= limit.max_orders_minute:\n",
+        "        if sent > limit.max_orders_minute:\n",
+        (LIMITS,),
     ),
     Bug(
         "limits: working orders do not count as exposure",
@@ -98,7 +101,8 @@ BUGS = [
         "kernel/guards.py",
         "    return account(s).kill_level > level\n",
         "    return False\n",
-        (KILL,),
+        (MACHINE,),
+        compiled=True,
     ),
     Bug(
         "guards: a loss of exactly the limit trips",
@@ -168,14 +172,14 @@ BUGS = [
         "kernel/links.py",
         "            left -= y.leaves_qty\n",
         "            pass\n",
-        (LINKS, TRAPS),
+        (TOGETHER,),
     ),
     Bug(
         "links: the other of a pair is not cut to what is left",
         "kernel/links.py",
         "    elif o.flags & OCO:\n        most = min(most, _open_qty(o) - o.cum_qty)\n",
         "",
-        (LINKS, TRAPS),
+        (TOGETHER,),
     ),
     Bug(
         "trailing: a trigger follows the price back",
@@ -189,6 +193,6 @@ BUGS = [
         "kernel/reports.py",
         "        if e.origin == EXTERNAL and e.ref != 0 and _is_known_trade(s, e.ref):\n",
         "        if False:\n",
-        (TRAPS, MACHINE),
+        (TRAPS,),
     ),
 ]

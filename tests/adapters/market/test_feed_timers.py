@@ -72,7 +72,9 @@ def test_timers_change_nothing_else(tapes, actions, times, more, batch, table):
         return
     first, last = min(bars.values()), max(b.ts for b in bars.values())
     wanted = Ticking(times).between(first.ts - first.lag - first.span, last + more)
-    assert [tuple(int(row[n]) for n in ("ts_init", "code", "setting", "ts_event")) for row in timers] == [due[:4] for due in wanted]
+    assert [tuple(int(row[n]) for n in ("ts_init", "code", "setting", "ts_event")) for row in timers] == [
+        due[:4] for due in wanted
+    ]
     assert (timers["instrument"] == -1).all() and not timers["flags"].any() and not timers["high"].any()
     assert (np.diff(got["ts_init"]) >= 0).all()
     for before, after in pairwise(got):  # a timer comes before all that is of its time
