@@ -48,6 +48,7 @@ class Request:
     cash: str | None = None
     fees: str | None = None
     charges: str | None = None
+    product: str | None = None
     venue: str | None = None
     seed: int | None = None
     tapes: Sequence[str] = ()
@@ -247,7 +248,7 @@ def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed
     if interval is None:  # by the first bar, so that neither a shorter range nor data to come changes it
         interval = 5 * MINUTE if first_span(tapes) < HOUR else DAY
     books = {
-        "product": int(Product[settings.run.product.upper()]),
+        "product": int(Product[(request.product or settings.run.product).upper()]),
         "fifo": int(settings.account.method == "fifo"),
         "unsettled_block": settings.account.unsettled_blocked * (SHARE // 100),
     }

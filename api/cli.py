@@ -158,6 +158,9 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="last_day", metavar="DATE", help="last local day")
     parser.add_argument("--cash", help="opening cash")
     parser.add_argument("--fees", help="zero, bps:3, flat:20, bps:3,min:1,max:20")
+    parser.add_argument(
+        "--product", choices=("none", "intraday", "delivery", "margin"), help="of orders that name none"
+    )
     parser.add_argument("--charges", help="none, or dated taxes and brokerage such as india:upstox")
     parser.add_argument("--venue", help="zero, or slippage, size and latency such as ticks:1,volume:10,latency:250")
     parser.add_argument("--seed", type=int)

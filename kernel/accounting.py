@@ -13,7 +13,8 @@ from kernel.codes import InstrumentClass, Product, code
 from kernel.jit import jit_call, jit_shared
 from kernel.lots import count_lots, restate_lots, revalue_lots
 from kernel.margin import count_margin, mark_instrument, move_quantity
-from kernel.tables import book, instrument_row, market, position, purse, rules
+from kernel.rows import BUILDERS
+from kernel.tables import book, builder, instrument_row, market, position, purse, rules
 from kernel.units import DOWN, HALF_EVEN, HALF_UP, MONEY_MAX, SHARE, fits_product, mul_div
 
 EQUITY, FUTURE = code(InstrumentClass.EQUITY), code(InstrumentClass.FUTURE)
@@ -155,6 +156,9 @@ def apply_split(s, instrument, numerator, denominator, settle_px):
         count_margin(row, m, p, 1)
     m.delivered = mul_div(m.delivered, numerator, denominator, DOWN)
     mark_instrument(s, instrument, m, mark)
+    m.bid_px = m.ask_px = m.bid_qty = m.ask_qty = m.odd_px = m.odd_ticks = 0  # of old shares
+    for n in range(BUILDERS):
+        builder(s, instrument, n).trades = builder(s, instrument, n).volume = builder(s, instrument, n).value = 0
     m.adjustment = m.adjustment * numerator / denominator
 
 
@@ -162,6 +166,8 @@ def apply_split(s, instrument, numerator, denominator, settle_px):
 def apply_dividend(s, instrument, per_share):
     """Pay (or charge a short) `per_share` price units a share."""
     q = purse(s, instrument_row(s, instrument).currency)
+    if instrument_row(s, instrument).asset != EQUITY:
+        return  # a contract has none
     for strategy in range(rules(s).strategies + 1):
         p = position(s, strategy, instrument)
         if p.qty != 0:

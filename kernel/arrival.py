@@ -7,22 +7,15 @@ filled while it is being canceled. What arrives is seen when the next bar is. Wi
 
 from kernel.codes import Kind, OrderType, Reason, Status, code
 from kernel.events import VENUE_SIM, emit, report
-from kernel.jit import jit, jit_call
+from kernel.jit import jit_call
 from kernel.links import settle_links
-from kernel.orders import next_after
-from kernel.tables import market, order, rules
+from kernel.orders import is_there, next_after
+from kernel.tables import market, order
 
 ACCEPTED, CANCELED, REPLACED = code(Kind.ORDER_ACCEPTED), code(Kind.ORDER_CANCELED), code(Kind.ORDER_REPLACED)
 ST_ACCEPTED, ST_CANCELED, ST_SUBMITTED = code(Status.ACCEPTED), code(Status.CANCELED), code(Status.SUBMITTED)
 ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
 MARKET, REQUESTED = code(OrderType.MARKET), code(Reason.REQUESTED)
-
-
-@jit
-def is_there(s, m, ts, bars, ts_open):
-    """Whether what was sent at `ts`, when the instrument had seen `bars` bars, is at the exchange when a bar opens."""
-    r = rules(s)
-    return ts + r.latency_ns <= ts_open and m.bars - bars > r.latency_events
 
 
 @jit_call

@@ -17,6 +17,12 @@ BAR, KERNEL = code(Kind.BAR), code(Origin.KERNEL)
 DAY = 86_400 * 10**9
 
 
+@jit
+def is_late(s, m, e):
+    """Whether a trade is older than the last bar that was made of trades of a time."""
+    return rules(s).bar_kind == BY_TIME and e.ts_event < m.bar_edge
+
+
 @jit_call
 def count_trade(s, e):
     """Add a trade to the bar it belongs to; evolve's part of it."""
@@ -47,8 +53,6 @@ def _place_in_time(s, m, e):
     There are three: one that waits for its grace to be over, the one after it, and one for a trade that proves both
     over.
     """
-    if e.ts_event < m.bar_edge:
-        return -1
     opened = e.ts_event - (e.ts_event - _anchor(m, e.ts_event)) % rules(s).bar_size
     place = 0
     while place < BUILDERS and builder(s, e.instrument, place).trades > 0:

@@ -102,7 +102,7 @@ def list_note(s, segment, ts):
     lines, seg = items(s).amount, segment_row(s, segment)
     for k in range(LINES):
         lines[k], unit = 0, max(1, seg.rounding[k])
-        exact, rest, shared = 0, 0, False
+        exact, rest, shared, by_order = 0, 0, False, 0
         for place in range(seg.first, seg.last):
             rule = charge(s, place)
             if rule.item == k and (rule.basis == VALUE or rule.basis == EXERCISE):
@@ -110,11 +110,15 @@ def list_note(s, segment, ts):
                 whole = mul_div(rule.noted, rule.rate, SHARE, DOWN)
                 exact += whole
                 rest += rule.noted * rule.rate - whole * SHARE
+            by_order += 1 if rule.item == k and rule.basis == ORDER else 0
         if shared:
             lines[k] = exact + rest // SHARE
-        if not shared or k == BROKERAGE:
-            lines[k] += seg.note[k]
+        if not shared or by_order > 0:  # a line of both kinds is kept as it was charged
+            lines[k] = seg.note[k]
         lines[k] = mul_div(lines[k], 1, unit, HALF_UP) * unit
+    for place in range(seg.first, seg.last):
+        if charge(s, place).basis == ITEMS:
+            lines[charge(s, place).item] = 0
     for place in range(seg.first, seg.last):
         rule = charge(s, place)
         if rule.basis == ITEMS and rule.since <= ts < rule.until:
@@ -122,7 +126,7 @@ def list_note(s, segment, ts):
             for k in range(LINES):
                 if rule.of >> k & 1:
                     base += lines[k]
-            lines[rule.item] = mul_div(base, rule.rate, SHARE * unit, HALF_UP) * unit
+            lines[rule.item] += mul_div(base, rule.rate, SHARE * unit, HALF_UP) * unit
     for k in range(LINES):
         lines[k] -= seg.note[k]
 

@@ -263,6 +263,7 @@ class Reason(IntEnum):
     SQUARED_OFF = 86
     FLATTENED = 87
     TRAILED = 88
+    NO_RATE = 89
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -341,4 +342,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.SQUARED_OFF: "intraday positions are being closed: nothing intraday opens until the next session",
     Reason.FLATTENED: "the kill switch closes every position",
     Reason.TRAILED: "its trigger follows the price",
+    Reason.NO_RATE: "its currency has no rate yet, so nothing says what it is worth",
 }

@@ -60,15 +60,15 @@ def call_on_bar(s, strategy, instrument):
     m, frame, a = market(s, instrument), call_frame(s), account(s)
     bar = frame.bar
     factor, scale = m.adjustment, instrument_row(s, instrument).px_scale
-    bar.ts, bar.ts_open = m.ts_mark, m.ts_open
+    bar.ts, bar.ts_open = m.ts_bar, m.ts_open
     bar.open, bar.high = m.open * factor / scale, m.high * factor / scale
-    bar.low, bar.close = m.low * factor / scale, m.mark * factor / scale
+    bar.low, bar.close = m.low * factor / scale, m.close * factor / scale
     bar.volume, bar.open_interest = m.volume / factor, m.open_interest / factor
     frame.hook = HOOK_BAR
     _fill_context(s, strategy, instrument)
     code = _call(s, strategy, instrument)
     if code != PROGRAM_OK or frame.ctx.count != 0 or s.recorded != 0:
-        _carry_out(s, strategy, instrument, m.bar_seq, m.ts_mark, a.ts, code)
+        _carry_out(s, strategy, instrument, m.bar_seq, m.ts_bar, a.ts, code)
 
 
 @jit_call

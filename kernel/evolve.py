@@ -7,14 +7,14 @@ import numpy as np
 
 from kernel.accounting import apply_dividend, apply_split
 from kernel.amounts import equity_of, in_base
-from kernel.bars import clear_bar, count_trade
+from kernel.bars import clear_bar, count_trade, is_late
 from kernel.codes import Flag, KillLevel, Kind, Origin, Reason, Status, TimerCode, TradingState, code
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import result_of
 from kernel.margin import mark_instrument
 from kernel.orders import count_order, count_recent, open_slot
 from kernel.reports import FIRST_REPORT, LAST_REPORT, fold_charge, fold_report, fold_settled, refuse_report
-from kernel.rows import LIMIT_BOUNDS, LIMITS
+from kernel.rows import LIMIT_BOUNDS, LIMITS, LISTED, OFF_THE_LIST, RING, TIME_MIN
 from kernel.tables import (
     account,
     book,
@@ -26,6 +26,7 @@ from kernel.tables import (
     market,
     position,
     purse,
+    recent,
     rules,
     segment_row,
     tally,
@@ -81,11 +82,13 @@ def _fold_bar(s, e):
     a, m = account(s), market(s, e.instrument)
     a.bars += 1
     m.bars += 1
-    if m.positions != 0:
-        mark_instrument(s, e.instrument, m, e.close)
-    else:
-        m.mark = e.close
-    m.ts_mark, m.bar_seq = e.ts_event, e.seq
+    if e.origin != KERNEL:  # a bar made of trades says nothing new of the price
+        if m.positions != 0:
+            mark_instrument(s, e.instrument, m, e.close)
+        else:
+            m.mark = e.close
+        m.ts_mark = e.ts_event
+    m.ts_bar, m.close, m.bar_seq = e.ts_event, e.close, e.seq
     m.ts_open, m.open, m.high, m.low = e.ts_open, e.open, e.high, e.low
     m.volume, m.open_interest = e.volume, e.open_interest
     m.warm_up = e.flags & (WARM_UP | LEFT)
@@ -108,11 +111,18 @@ def _fold_tick(s, e):
     if is_bad(s, e):
         fold_bad(s, e)
         return
+    if e.kind == TRADE and is_late(s, m, e):
+        m.late += 1
+        return
     m.ticks += 1
     m.bars += 1
     m.odd_ticks = m.odd_px = 0
     bound(s, e.instrument).rests = 0
     if e.kind == QUOTE:
+        if e.bid_px != m.bid_px or e.bid_qty != m.bid_qty:
+            m.bid_taken = 0
+        if e.ask_px != m.ask_px or e.ask_qty != m.ask_qty:
+            m.ask_taken = 0
         m.bid_px, m.ask_px, m.bid_qty, m.ask_qty, m.ts_quote = e.bid_px, e.ask_px, e.bid_qty, e.ask_qty, e.ts_event
         if m.trades_seen == 0 and e.bid_px > 0 and e.ask_px > 0:
             _move_mark(s, e, m, (e.bid_px + e.ask_px) // 2)
@@ -200,7 +210,9 @@ def _fold_control(s, e):
         q = purse(s, e.code)
         q.cash += e.amount_money
         q.paid_in += e.amount_money
-        a.peak += in_base(s, e.code, e.amount_money)
+        paid, t = in_base(s, e.code, e.amount_money), tally(s, 0)
+        a.peak += paid
+        t.result, t.day_result, t.peak = t.result + paid, t.day_result + paid, t.peak + paid
     elif kind == TRADING_STATE_CHANGED:
         a.trading_state = e.setting
     elif kind == LIMIT_CHANGED:
@@ -214,6 +226,7 @@ def _fold_control(s, e):
             book(s, e.strategy).stopped = ON_PAUSE
     elif kind == RESUMED and book(s, e.strategy).stopped == ON_PAUSE:
         book(s, e.strategy).stopped = RUNNING
+        _take_result(s, e.strategy, 1)
 
 
 @jit
@@ -228,16 +241,15 @@ def _fold_limit(s, e):
     """A limit of the account or of a strategy; with an instrument, whether it may be traded."""
     if e.instrument >= 0:
         if e.strategy == 0:
-            instrument_row(s, e.instrument).selected = e.setting
+            instrument_row(s, e.instrument).selected = LISTED if e.setting != 0 else OFF_THE_LIST
         else:
             position(s, e.strategy, e.instrument).barred = 1 - e.setting
         return
+    before = limit_word(s, e.strategy, e.code).instrument
     limit_word(s, e.strategy, e.code).instrument = e.setting
-    account(s).limited = 1
-    if account(s).guarded == 0:
-        account(s).guarded = 1
-        for strategy in range(rules(s).strategies + 1):
-            _take_result(s, strategy, 1)
+    account(s).limited = account(s).guarded = 1
+    if before == 0:
+        _take_result(s, e.strategy, 1)  # what was lost before there was a limit is not lost again
 
 
 @jit_call
@@ -247,6 +259,9 @@ def _fold_guard(s, e):
         return
     if e.kind == KILL_RESET:
         a.kill_level, a.kill_seq = 0, e.seq
+        for ring in (rules(s).strategies + 1, rules(s).strategies + 2):
+            for n in range(RING):
+                recent(s, ring, n).instrument = TIME_MIN
         for strategy in range(rules(s).strategies + 1):
             _take_result(s, strategy, 1)  # what was lost before it is not lost again
     elif e.strategy > 0:
@@ -285,6 +300,8 @@ def _fold_timer(s, e):
     if e.code == DAY_END:
         _end_day(s, e)
     elif e.code == SESSION_OPEN or e.code == SESSION_CLOSE or e.code == SQUARE_OFF:
+        if e.code != SESSION_CLOSE:
+            account(s).square_seq = e.seq if e.code == SQUARE_OFF else 0
         for instrument in range(rules(s).instruments):
             if instrument_row(s, instrument).calendar == e.setting:
                 m = market(s, instrument)

@@ -9,12 +9,14 @@ from kernel.codes import KillLevel, Kind, Reason, code
 from kernel.events import KERNEL, draft, emit
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import MINUTE, of_last
-from kernel.tables import account, book, limits, rules, tally
+from kernel.submit import OPENS, cancel_position
+from kernel.tables import account, book, limits, market, rules, tally
 from kernel.units import SHARE, UP, mul_div
 
 TRIPPED = code(Kind.TRIPPED)
 CANCEL_ALL = code(KillLevel.CANCEL_ALL)
 DAY_LOSS, DRAWDOWN = code(Reason.DAY_LOSS), code(Reason.DRAWDOWN)
+STRATEGY_STOPPED = code(Reason.STRATEGY_STOPPED)
 REJECT_RATE, ERROR_RATE = code(Reason.REJECT_RATE), code(Reason.ERROR_RATE)
 
 
@@ -68,3 +70,13 @@ def _trip(s, strategy, reason, measured, bound, cause, ts_event, ts_init):
     e.strategy, e.reason, e.measured, e.bound = strategy, reason, measured, bound
     e.level = level if strategy == 0 else 0
     emit(s, e)
+    if strategy > 0:
+        take_back(s, e, strategy)
+
+
+@jit_call
+def take_back(s, cause, strategy):
+    """Take back what a strategy that was stopped has working to open."""
+    for instrument in range(rules(s).instruments):
+        if market(s, instrument).order_head >= 0:
+            cancel_position(s, cause, strategy, instrument, STRATEGY_STOPPED, OPENS)

@@ -8,7 +8,7 @@ from kernel.amounts import amount, in_base
 from kernel.codes import OrderType, Product, Reason, Side, code
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.orders import asked_px
-from kernel.rows import RING
+from kernel.rows import LISTED, RING
 from kernel.tables import account, instrument_row, limits, market, order, position, purse, recent, rules, tally
 from kernel.units import SHARE, mul_div
 
@@ -55,7 +55,8 @@ def refuse_limits(s, e, opening, worth, orders):
     """Why the limits of the account or of its strategy do not let through what becomes `orders` orders: (reason,
     actual, allowed). `worth` is what they are worth, first currency."""
     m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
-    if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0 and m.warm_up == 0:
+    listed = instrument_row(s, e.instrument).selected == LISTED
+    if account(s).limited == 0 and m.squared_off == 0 and p.barred == 0 and m.warm_up == 0 and listed:
         return NONE, 0, 0
     return _refuse_limits(s, e, opening, worth, orders)
 
@@ -78,7 +79,8 @@ def _refuse_limits(s, e, opening, worth, orders):
 def _refuse_place(s, e, opening):
     """Whether it may be traded at all now."""
     m, p = market(s, e.instrument), position(s, e.strategy, e.instrument)
-    if opening > 0 and (p.barred != 0 or m.warm_up != 0):  # not on its list, or not in the universe now
+    listed = instrument_row(s, e.instrument).selected == LISTED and p.barred == 0
+    if opening > 0 and (not listed or m.warm_up != 0):  # or not in the universe now
         return NOT_ALLOWED, e.instrument, 0
     if opening > 0 and m.squared_off != 0 and e.product == INTRADAY:
         return SQUARED_OFF, e.instrument, 0
@@ -99,6 +101,8 @@ def _refuse_price(s, e, opening, row, own):
     if limit.collar > 0:
         most = mul_div(m.mark, limit.collar, SHARE, 0)
         px = e.px if e.order_type == LIMIT or e.order_type == STOP_LIMIT else e.trigger_px
+        if abs(e.trigger_px - m.mark) > abs(px - m.mark) and e.trigger_px > 0:
+            px = e.trigger_px  # the further of the two
         if px > 0 and abs(px - m.mark) > most:
             return COLLAR, px, m.mark + most if px > m.mark else m.mark - most
     if limit.self_cross != 0:
@@ -203,8 +207,10 @@ def _refuse_exposure(s, e, worth, row):
         gross, net = exposure_of(s, row)
         if limit.max_gross > 0 and gross + t.notional + worth > limit.max_gross:
             return GROSS, gross + t.notional + worth, limit.max_gross
-        if limit.max_net > 0 and abs(net + e.side * worth) > limit.max_net and e.side * net >= 0:
-            return NET, abs(net + e.side * worth), limit.max_net
+        works = t.notional_buy if e.side == BUY else t.notional - t.notional_buy
+        after = net + e.side * (worth + works)
+        if limit.max_net > 0 and abs(after) > limit.max_net and abs(after) > abs(net):
+            return NET, abs(after), limit.max_net
     if limit.max_underlying > 0:
         under = kin_worth(s, row, _root(s, e.instrument))
         if under + worth > limit.max_underlying:
@@ -236,6 +242,7 @@ def kin_worth(s, row, root):
     while k >= 0:
         if market(s, k).positions != 0:
             total += abs(_worth_of(s, row, k))
+        total += market(s, k).notional  # of all strategies, also for one: never too little
         k = instrument_row(s, k).kin
     return total
 

@@ -112,7 +112,7 @@ def tell_trailing(s, instrument, cause):
         o = order(s, slot)
         slot = o.next
         at_rest = o.status != PENDING_CANCEL and o.status != PENDING_REPLACE and o.status != PENDING_NEW
-        if o.order_type == TRAILING_STOP and at_rest and o.triggered_by == 0 and o.told_px != o.trigger_px:
+        if o.order_type == TRAILING_STOP and at_rest and o.set_off == 0 and o.told_px != o.trigger_px:
             send_replace(s, o, o.qty, o.px, o.trigger_px, o.reserve_px, TRAILED, cause)
 
 

@@ -13,13 +13,13 @@ from kernel.units import DOWN, HALF_EVEN, mul_div
 def add_lot(s, p, qty, cost):
     """Open `qty` more at `cost` (signed as the position's)."""
     a = account(s)
-    if a.free_lot < 0:
-        assert p.lot_tail >= 0, "no lot is free: raise capacity.lots"
+    if p.lot_tail >= 0 and a.lots + a.open_orders > s.lots_count:
         last = lot(s, p.lot_tail)
         last.qty += qty
         last.cost += cost
         return
     slot = a.free_lot
+    assert slot >= 0, "no lot is free: raise capacity.lots"
     new = lot(s, slot)
     a.free_lot = new.next
     a.lots += 1

@@ -12,7 +12,7 @@ from kernel.decide import call_on_bar, call_on_fill, call_on_tick
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, is_ours, open_slice, refusal
 from kernel.execution import fill_charges
-from kernel.guards import look_at_guards
+from kernel.guards import look_at_guards, take_back
 from kernel.jit import jit, jit_call, jit_entry, jit_shared
 from kernel.links import settle_links, tell_trailing
 from kernel.orders import find_slot, owner_of
@@ -179,15 +179,16 @@ def decide_slice(s):
         a.cursor = 0
         if s.recorded == 0:
             m = market(s, touched(s, 0).instrument)
-            if look_at_guards(s, m.bar_seq, m.ts_mark, a.ts):
+            if look_at_guards(s, m.bar_seq, m.ts_bar, a.ts):
                 cancel_all(s)
             if a.trailing > 0 and rules(s).simulate == 0:
                 for k in range(a.touched):
                     m = market(s, touched(s, k).instrument)
                     if m.trailing > 0:
-                        tell_trailing(s, touched(s, k).instrument, stand_in(s, m.bar_seq, m.ts_mark, a.ts))
+                        tell_trailing(s, touched(s, k).instrument, stand_in(s, m.bar_seq, m.ts_bar, a.ts))
     told, calls = a.pending_fills, rules(s).strategies * a.touched
-    closing = (rules(s).strategies + 1) * a.touched if a.kill_level >= FLATTEN and s.recorded == 0 else 0
+    books, r = rules(s).strategies + 1, rules(s)
+    closing = books * r.instruments if (a.kill_level >= FLATTEN or a.square_seq > 0) and s.recorded == 0 else 0
     for k in range(a.cursor, told + calls + closing):
         if not has_room(s):
             a.cursor = k
@@ -198,8 +199,7 @@ def decide_slice(s):
             strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
             call_on_bar(s, strategy, touched(s, place).instrument)
         else:
-            strategy, place = (k - told - calls) // a.touched, (k - told - calls) % a.touched
-            flatten(s, strategy, touched(s, place).instrument)
+            close_what_is_to_close(s, (k - told - calls) % books, (k - told - calls) // books)
     if s.recorded != 0:
         fold_rest(s)
     open_slice(s)
@@ -214,9 +214,9 @@ def take_tick(s, e):
     if a.cursor < 0:
         if s.recorded == 0:
             e.seq = a.seq + 1
-        bad = market(s, e.instrument).bad
+        left_out = market(s, e.instrument).bad + market(s, e.instrument).late
         evolve(s, e)
-        if market(s, e.instrument).bad > bad:
+        if market(s, e.instrument).bad + market(s, e.instrument).late > left_out:
             return True
         if s.recorded != 0:
             fold_answers(s, 0, 0)
@@ -338,6 +338,8 @@ def take_other(s, e):
         emit(s, draft_equity(s, e.seq, e.ts_event, e.ts_init))
         for currency in range(rules(s).currencies):
             tell_balance(s, e, currency)
+    elif e.kind == TRIPPED and e.strategy > 0:
+        take_back(s, e, e.strategy)
     elif e.kind == TRIPPED:
         cancel_all(s)
     elif e.kind == TIMER and e.code == BAR_CLOSE and close_bars(s, e):
@@ -352,15 +354,16 @@ def take_other(s, e):
 
 @jit_call
 def cancel_all(s):
-    """Ask for the cancel of every working order, where the kill switch says so."""
+    """Ask for the cancel of every working order, or at the lower levels of the kill switch, of those that may open."""
     a = account(s)
-    if a.kill_level < CANCEL_ALL:
+    which = ALL if a.kill_level >= CANCEL_ALL else OPENS
+    if a.kill_level == 0:
         return
     cause = stand_in(s, a.kill_seq, a.ts, a.ts)
     for instrument in range(rules(s).instruments):
         if market(s, instrument).order_head >= 0:
             for strategy in range(rules(s).strategies + 1):
-                cancel_position(s, cause, strategy, instrument, KILLED, ALL)
+                cancel_position(s, cause, strategy, instrument, KILLED, which)
 
 
 @jit_shared
@@ -369,6 +372,18 @@ def flatten(s, strategy, instrument):
     a = account(s)
     if position(s, strategy, instrument).open_orders == 0:
         send_close(s, a.kill_seq, a.ts, a.ts, strategy, instrument, FLATTENED)
+
+
+@jit_call
+def close_what_is_to_close(s, strategy, instrument):
+    """After a slice: what the kill switch, or the end of intraday trading, has not closed yet."""
+    a, p = account(s), position(s, strategy, instrument)
+    if p.qty == 0 or p.open_orders > 0:
+        return
+    if a.kill_level >= FLATTEN:
+        flatten(s, strategy, instrument)
+    elif market(s, instrument).squared_off != 0 and p.product == INTRADAY:
+        send_close(s, a.square_seq, a.ts, a.ts, strategy, instrument, SQUARED_OFF)
 
 
 @jit_call
@@ -387,7 +402,7 @@ def _take_report(s, e):
     """What a venue says: the state, the charges of a fill, what hangs on the order."""
     strategy = owner_of(s, e.instrument, e.order_id)  # whatever the report says
     lines = fill_charges(s, e) if e.kind == FILLED else (0, 0, 0, 0, 0, 0, 0, 0)
-    late = e.kind == FILLED and find_slot(s, e.instrument, e.order_id) < 0
+    late = e.kind == FILLED and (find_slot(s, e.instrument, e.order_id) < 0 or market(s, e.instrument).ended != 0)
     evolve(s, e)
     send_charge(s, e, strategy, e.instrument, e.order_id, lines)
     if e.kind != CANCEL_REJECTED and e.kind != REPLACE_REJECTED:  # what was refused is not asked for again at once
@@ -402,10 +417,13 @@ def _take_report(s, e):
 @jit_call
 def _end_contract(s, e):
     """A contract has expired: its orders go, its positions are settled."""
+    row = instrument_row(s, e.instrument)
     if rules(s).simulate != 0:
         end_orders(s, e)
     for strategy in range(rules(s).strategies + 1):
         settle_contract(s, e, strategy)
+        if row.underlying >= 0:
+            settle_links(s, strategy, row.underlying, e)  # its exits close no more than is left
 
 
 @jit_call

@@ -90,7 +90,7 @@ def _clear(o):
     o.flags = o.product = o.trail = o.expire_ts = o.parent = o.more_qty = o.next_reserve_px = o.full_qty = 0
     o.entered_qty = o.exited_qty = o.entry_px = o.entry_seq = o.over = o.filled_value = o.brokerage = 0
     o.ts_entered = o.bars_submitted = o.ts_asked = o.bars_asked = o.asked_reason = o.replacing = 0
-    o.next_qty = o.next_px = o.next_trigger_px = o.notional = o.told_px = o.ticks = o.queue = 0
+    o.next_qty = o.next_px = o.next_trigger_px = o.notional = o.told_px = o.ticks = o.queue = o.set_off = 0
 
 
 @jit
@@ -141,6 +141,13 @@ def new_day(t, ts):
     """Counts of a day begin anew with the first one of the next."""
     if t.day != ts // _DAY:
         t.day, t.orders_day, t.fills_day = ts // _DAY, 0, 0
+
+
+@jit
+def is_there(s, m, ts, bars, ts_open):
+    """Whether what was sent at `ts`, when the instrument had seen `bars` bars, is at the exchange when a bar opens."""
+    r = rules(s)
+    return ts + r.latency_ns <= ts_open and m.bars - bars > r.latency_events
 
 
 @jit

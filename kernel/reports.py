@@ -61,7 +61,7 @@ def fold_report(s, e):
     if e.kind == FILLED:
         _fold_fill(s, o, e)
     elif e.kind == TRIGGERED:
-        o.triggered_by = e.cause if e.cause > 0 else e.seq
+        o.triggered_by, o.set_off = e.cause if e.cause > 0 else e.seq, 1
     elif e.kind == REJECTED:
         count_recent(s, rules(s).strategies + 1, account(s).rejects, e.ts_init)
         account(s).rejects += 1
@@ -150,6 +150,12 @@ def _fold_fill(s, o, e):
     o.more_qty -= beyond
     o.leaves_qty += beyond - e.qty
     o.cum_qty += e.qty
+    o.set_off = 1
+    m = market(s, o.instrument)
+    if o.side > 0:
+        m.ask_taken += e.qty
+    else:
+        m.bid_taken += e.qty
     count_working(s, o, -e.qty, 0)
     account(s).fills += 1
     count_fill(s, o.strategy, e.ts_init)
@@ -244,6 +250,7 @@ def _fold_restated(s, o, e):
         o.exited_qty = min(QTY_MAX - 1, mul_div(o.exited_qty, e.qty, o.qty, UP))
     count_working(s, o, e.leaves_qty - o.leaves_qty, 0)
     o.qty, o.leaves_qty, o.cum_qty, o.px, o.trigger_px = e.qty, e.leaves_qty, e.cum_qty, e.px, e.trigger_px
+    o.queue = o.ticks = 0
 
 
 @jit_call
@@ -322,20 +329,20 @@ def _remember_fill(s, o, e):
 
 
 @jit
-def _cash_fits(s, e):
-    """Whether cash and fees stay within what money holds, whichever way the fill goes."""
+def _cash_fits(s, e, side):
+    """Whether cash and fees stay within what money holds."""
     q = purse(s, instrument_row(s, e.instrument).currency)
-    left = MONEY_MAX - 1 - abs(q.cash)
-    worth = amount(s, e.instrument, e.qty, e.px)
-    return worth <= left and abs(e.fee) <= left - worth and abs(e.fee) < MONEY_MAX - abs(q.fees)
+    after = q.cash - side * amount(s, e.instrument, e.qty, e.px)
+    return abs(after) < MONEY_MAX and abs(after - e.fee) < MONEY_MAX and abs(q.fees + e.fee) < MONEY_MAX
 
 
 @jit_call
 def refuse_report(s, e):
     """Why a report about an order must not change the state."""
-    leaves = 0
+    leaves = side = 0
     slot = find_slot(s, e.instrument, e.order_id)
     if slot >= 0:
+        side = order(s, slot).side
         leaves = order(s, slot).leaves_qty + order(s, slot).more_qty
         if TRANSITION[order(s, slot).status, e.kind] == ST_ILLEGAL:
             return ILLEGAL_MOVE
@@ -343,12 +350,12 @@ def refuse_report(s, e):
         gone = find_gone(s, e.instrument, e.order_id) if e.kind == FILLED else -1
         if gone < 0:
             return UNKNOWN_ORDER
-        leaves = gone_order(s, gone).leaves_qty
+        leaves, side = gone_order(s, gone).leaves_qty, gone_order(s, gone).side
     if e.kind == FILLED:
         fee_fits = -MONEY_MAX < e.fee < MONEY_MAX  # not abs(): that of the lowest int64 is itself
         if not (0 < e.px < PX_MAX and 0 < e.qty < QTY_MAX and fee_fits):
             return OVERFLOW
-        if not fits_amount(s, e.instrument, e.qty, e.px) or not _cash_fits(s, e):
+        if not fits_amount(s, e.instrument, e.qty, e.px) or not _cash_fits(s, e, side):
             return OVERFLOW
         if e.origin == EXTERNAL and e.ref != 0 and _is_known_trade(s, e.ref):
             return DUPLICATE
@@ -363,7 +370,7 @@ def refuse_report(s, e):
         o = order(s, slot)
         other = e.px != o.next_px or e.trigger_px != o.next_trigger_px
         if e.qty != o.next_qty:  # what was filled meanwhile may be more than was asked to be left of it
-            other = other or not o.next_qty < e.qty <= o.qty
+            other = other or not o.next_qty < e.qty < o.qty
         if e.kind == REPLACED and e.origin == EXTERNAL and other:
             return ILLEGAL_MOVE  # the answer to a change that was answered before
         at_most = max(o.reserve_px, o.next_reserve_px, e.px)

@@ -84,9 +84,13 @@ def _count_notional(s, o):
         worth = in_base(
             s, instrument_row(s, o.instrument).currency, amount(s, o.instrument, o.leaves_qty + o.more_qty, px)
         )
-    tally(s, 0).notional += worth - o.notional
-    if o.strategy > 0:
-        tally(s, o.strategy).notional += worth - o.notional
+    change = worth - o.notional
+    market(s, o.instrument).notional += change
+    for turn in range(2 if o.strategy > 0 else 1):
+        t = tally(s, o.strategy if turn == 1 else 0)
+        t.notional += change
+        if o.side > 0:
+            t.notional_buy += change
     o.notional = worth
 
 

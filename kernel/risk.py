@@ -18,7 +18,7 @@ from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import refuse_change, refuse_limits
 from kernel.orders import find_slot
 from kernel.reserve import cash_for, closable, to_set_aside
-from kernel.tables import account, book, instrument_row, limits, market, order, position, rules, stand_in
+from kernel.tables import account, book, instrument_row, limits, market, order, position, purse, rules, stand_in
 from kernel.units import MONEY_MAX, PX_MAX, QTY_MAX, UP, mul_div
 
 MARKET, LIMIT = code(OrderType.MARKET), code(OrderType.LIMIT)
@@ -44,6 +44,7 @@ TOO_MANY_LINKED, NOT_WORKING = code(Reason.TOO_MANY_LINKED), code(Reason.NOT_WOR
 QTY_ALREADY_FILLED = code(Reason.QTY_ALREADY_FILLED)
 TIF_NOT_POSSIBLE, NOTHING_TO_CHANGE = code(Reason.TIF_NOT_POSSIBLE), code(Reason.NOTHING_TO_CHANGE)
 NOT_TRADABLE, INSTRUMENT_EXPIRED = code(Reason.NOT_TRADABLE), code(Reason.INSTRUMENT_EXPIRED)
+NO_RATE = code(Reason.NO_RATE)
 LOTS_FULL, KILLED = code(Reason.LOTS_FULL), code(Reason.KILLED)
 INDEX, FUTURE = code(InstrumentClass.INDEX), code(InstrumentClass.FUTURE)
 BPS = 10_000
@@ -182,7 +183,7 @@ def check(s, e):
         return PRODUCT_MIXED, 0, e.product, p.product
     px = reference_px(s, e.instrument, e.side, e.order_type, e.px, e.trigger_px)
     qty = min(e.qty, closes) if e.flags & REDUCE_ONLY else e.qty
-    reason, actual, allowed = _refuse_size(s, e.strategy, e.instrument, qty, px)
+    reason, actual, allowed = _refuse_size(s, e.strategy, e.instrument, qty, px, opening)
     if reason == NONE and e.flags & REDUCE_ONLY:
         reason, actual, allowed = refuse_limits(s, e, 0, 0, 1)
     if reason != NONE or e.flags & REDUCE_ONLY:
@@ -211,14 +212,19 @@ def _must_not_open(s, e, need):
 
 
 @jit_shared
-def _refuse_size(s, strategy, instrument, qty, px):
-    """Whether one order is too large: (reason, actual, allowed)."""
+def _refuse_size(s, strategy, instrument, qty, px, opening):
+    """Whether one order is too large, which one that only closes never is: (reason, actual, allowed)."""
+    if px >= PX_MAX or not fits_amount(s, instrument, qty, px):
+        return OVERFLOW, px, PX_MAX - 1
+    if opening <= 0:
+        return NONE, 0, 0
     most = min(limits(s, 0).max_order_qty, limits(s, strategy).max_order_qty)
     if qty > most:
         return QTY_OVER_LIMIT, qty, most
-    if px >= PX_MAX or not fits_amount(s, instrument, qty, px):
-        return OVERFLOW, px, PX_MAX - 1
-    worth = in_base(s, instrument_row(s, instrument).currency, amount(s, instrument, qty, px))
+    currency = instrument_row(s, instrument).currency
+    if purse(s, currency).rate == 0:
+        return NO_RATE, currency, 0
+    worth = in_base(s, currency, amount(s, instrument, qty, px))
     most = min(limits(s, 0).max_order_notional, limits(s, strategy).max_order_notional)
     if worth > most:
         return NOTIONAL_OVER_LIMIT, worth, most
@@ -230,6 +236,21 @@ def _may_short(s, strategy):
     return limits(s, 0).allow_short != 0 and limits(s, strategy).allow_short != 0
 
 
+@jit
+def own_working(s, strategy, instrument, side):
+    p = position(s, strategy, instrument)
+    return p.working_buy if side == BUY else p.working_sell
+
+
+@jit_call
+def _account_qty(s, instrument, side):
+    """What the account would hold on that side once all that works on it is filled."""
+    total = market(s, instrument).net_qty * side
+    for strategy in range(rules(s).strategies + 1):
+        total += own_working(s, strategy, instrument, side)
+    return total
+
+
 @jit_shared
 def _refuse_opening(s, strategy, instrument, side, working, need):
     """Whether a position may grow to that, and cash covers it: (reason, actual, allowed). `working` is what works on
@@ -238,6 +259,11 @@ def _refuse_opening(s, strategy, instrument, side, working, need):
     qty, most = abs(held + side * working), min(limits(s, 0).max_position_qty, limits(s, strategy).max_position_qty)
     if qty > most:
         return POSITION_OVER_LIMIT, qty, most
+    if rules(s).strategies > 1:
+        qty = _account_qty(s, instrument, side) + working - own_working(s, strategy, instrument, side)
+        most = limits(s, 0).max_position_qty
+        if qty > most:
+            return POSITION_OVER_LIMIT, qty, most
     if side == SELL and not _may_short(s, strategy) and instrument_row(s, instrument).asset != FUTURE:
         return SHORT_NOT_ALLOWED, held - working, 0
     free = free_cash(s, instrument_row(s, instrument).currency)
@@ -317,7 +343,9 @@ def check_change(s, o, qty, px, trigger_px):
     if state_of_trading(s) == HALTED:
         return KILLED if account(s).kill_level >= HALTED else TRADING_HALTED, 0, account(s).kill_level, 0
     reserve_px = reference_px(s, o.instrument, o.side, o.order_type, px, trigger_px)
-    reason, actual, allowed = _refuse_size(s, o.strategy, o.instrument, qty, reserve_px)
+    working_after = (p.working_buy if o.side == BUY else p.working_sell) + max(0, qty - o.qty)
+    grows = (qty > o.qty or px != o.px) and working_after > closable(o.side, p.qty)
+    reason, actual, allowed = _refuse_size(s, o.strategy, o.instrument, qty, reserve_px, 1 if grows else 0)
     if reason == NONE:
         reason, actual, allowed = _refuse_by_limits(s, o, qty, px, trigger_px, reserve_px)
     if reason != NONE or o.flags & REDUCE_ONLY:

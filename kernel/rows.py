@@ -50,6 +50,7 @@ ACCOUNT = packed_record(
     ("trading_state", "i8"),
     ("kill_level", "i8"),  # KillLevel, and the event that set it
     ("kill_seq", "i8"),
+    ("square_seq", "i8"),  # the timer that told intraday positions to close, 0 until the next one
     ("day", "i8"),  # of the last slice, UTC
     ("rejects", "i8"),  # orders a venue refused, and reports refused by us
     ("errors", "i8"),
@@ -154,6 +155,8 @@ MARKET = packed_record(  # one an instrument: what trading did to it; what every
     ("order_head", "i8"),  # first and last slot of its working orders, -1 for none
     ("bars", "i8"),  # how many it had
     ("slice", "i8"),  # number of the slice of its last bar
+    ("ts_bar", "i8"),  # the last bar's end and close: with ticks the mark is another
+    ("close", "i8"),
     ("warm_up", "i8"),
     ("ts_open", "i8"),  # the last bar, for the strategies at the end of the slice
     ("open", "i8"),
@@ -194,6 +197,9 @@ MARKET = packed_record(  # one an instrument: what trading did to it; what every
     ("bid_qty", "i8"),
     ("ask_qty", "i8"),
     ("ts_quote", "i8"),
+    ("bid_taken", "i8"),  # what our orders took of the sizes shown
+    ("ask_taken", "i8"),
+    ("notional", "i8"),  # worth of working orders that may open it, first currency
 )
 ORDER = packed_record(
     ("order_id", "i8"),  # 0 marks a free slot
@@ -208,6 +214,7 @@ ORDER = packed_record(
     ("reserve_px", "i8"),  # what risk valued a unit of it at
     ("value", "i8"),  # what is left of it is worth that much, fee included, money
     ("triggered_by", "i8"),  # seq of the bar or report that set a stop off
+    ("set_off", "i8"),  # 1: a stop that is a market or limit order by now
     ("instrument", "i8"),
     ("strategy", "i8"),
     ("side", "i8"),
@@ -319,6 +326,7 @@ TALLY = packed_record(  # what limits count: row 0 is the account, then one a st
     ("fills_day", "i8"),
     ("open_orders", "i8"),
     ("notional", "i8"),  # worth of working orders that may open, first currency
+    ("notional_buy", "i8"),  # and of those that buy
     ("result", "i8"),  # equity, of a strategy its result, at the end of the last slice
     ("day_result", "i8"),  # and at the end of the day before
     ("peak", "i8"),  # highest so far
@@ -365,6 +373,7 @@ RULES = packed_record(  # fixed for the run
     ("queue", "i8"),  # see `kernel/ticks.py`
     ("tick_band", "i8"),
 )
+LISTED, OFF_THE_LIST = 1, 2  # `selected`: it may be traded, it may be closed
 INSTRUMENT = packed_record(
     ("tick", "i8"),
     ("lot", "i8"),
@@ -373,7 +382,7 @@ INSTRUMENT = packed_record(
     ("den", "i8"),
     ("asset", "i8"),  # InstrumentClass
     ("currency", "i8"),  # place in the run's currencies
-    ("selected", "i8"),  # 1: part of this run
+    ("selected", "i8"),  # LISTED, OFF_THE_LIST, 0: no part of this run
     ("freeze", "i8"),  # most one order may carry, 0 for no bound
     ("calendar", "i8"),  # number of its session table, 0 for none
     ("margin", "i8"),  # share of its worth that holding it on margin takes, 1e-9

@@ -6,7 +6,7 @@ its underlying is worth: futures there, options at their intrinsic value, and th
 at that price, so that the strike is paid in all. Written options are assigned as bought ones are exercised.
 """
 
-from kernel.amounts import amount
+from kernel.amounts import amount, free_cash
 from kernel.charges import list_charges, list_note, listed
 from kernel.codes import InstrumentClass, Kind, Product, Reason, Side, code
 from kernel.events import KERNEL, draft, emit
@@ -18,6 +18,7 @@ from kernel.units import DOWN, mul_div
 SETTLED, BALANCE, CHARGED = code(Kind.SETTLED), code(Kind.BALANCE), code(Kind.CHARGED)
 FUTURE, OPTION = code(InstrumentClass.FUTURE), code(InstrumentClass.OPTION)
 VARIATION, EXERCISED, DELIVERED = code(Reason.VARIATION), code(Reason.EXERCISED), code(Reason.DELIVERED)
+ANOMALY, CASH = code(Kind.ANOMALY), code(Reason.CASH)
 INSTRUMENT_EXPIRED, PRODUCT_MIXED = code(Reason.INSTRUMENT_EXPIRED), code(Reason.PRODUCT_MIXED)
 DELIVERY, BUY = code(Product.DELIVERY), code(Side.BUY)
 
@@ -125,6 +126,11 @@ def _deliver(s, expiry, strategy, row, side, qty):
     px = expiry.underlying_px
     cancel_position(s, expiry, strategy, row.underlying, PRODUCT_MIXED, OTHER_THAN_DELIVERY)
     _settled(s, expiry, strategy, row.underlying, side, shares, px, DELIVERED)
+    free = free_cash(s, under.currency)
+    if free < 0:
+        notice = draft(s, ANOMALY, KERNEL, expiry.seq, expiry.ts_event, expiry.ts_init)
+        notice.instrument, notice.strategy, notice.reason, notice.qty = row.underlying, strategy, CASH, shares
+        emit(s, notice)
     if under.segment != 0:
         worth = amount(s, row.underlying, shares, px)
         list_charges(s, under.segment, DELIVERY, side, expiry.ts_event, worth, 0, 0, 0, 0)

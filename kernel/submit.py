@@ -4,6 +4,7 @@ from kernel.codes import Flag, Kind, OrderType, Product, Reason, Status, TimeInF
 from kernel.events import KERNEL, copy_terms, draft, emit
 from kernel.gateway import acknowledge, send_cancel, send_replace
 from kernel.jit import jit, jit_call, jit_shared
+from kernel.links import settle_links
 from kernel.orders import first_after
 from kernel.protection import protected_px
 from kernel.reserve import closable
@@ -100,9 +101,11 @@ def cancel_position(s, cause, strategy, instrument, reason, which):
         o = order(s, slot)
         last = o.order_id
         kept = (which == OPENS and o.flags & REDUCE_ONLY) or (which == OTHER_THAN_DELIVERY and o.product == DELIVERY)
-        if o.strategy == strategy and o.status != ST_PENDING_CANCEL and not kept:
+        waits = o.status == ST_PENDING_NEW and o.over == 0  # it goes when its parent has
+        if o.strategy == strategy and o.status != ST_PENDING_CANCEL and not kept and not waits:
             send_cancel(s, o, reason, cause)
         slot = first_after(s, instrument, last)
+    settle_links(s, strategy, instrument, cause)
 
 
 @jit_call

@@ -20,8 +20,8 @@ def terms_of(config: Mapping[str, Any]) -> list[Terms]:
     symbols = {row["symbol"]: int(row["number"]) for row in rows}
     securities: dict[str, int] = {}
     for row in rows:
-        if row.get("isin"):
-            securities.setdefault(row["isin"], int(row["number"]))
+        if kin := _kin(row, symbols):
+            securities.setdefault(kin, int(row["number"]))
     decimals = {row["symbol"]: row.get("price_decimals", 4) for row in rows}
     for row in rows:
         under = row.get("underlying", "")
@@ -30,6 +30,12 @@ def terms_of(config: Mapping[str, Any]) -> list[Terms]:
             f"{row['symbol']} and {under} state prices in different decimals: a contract ends at the other's price"
         )
     return [_terms(row, currencies, symbols, securities) for row in rows]
+
+
+def _kin(row: Mapping[str, Any], symbols: Mapping[str, int]) -> str:
+    """What several instruments are one of: a security, or an underlying that is not in the run."""
+    under = row.get("underlying", "")
+    return f"under {under}" if under and under not in symbols else row.get("isin", "")
 
 
 def _terms(
@@ -51,7 +57,7 @@ def _terms(
         px_scale=px_scale,
         margin=int(row.get("margin", SHARE)),
         segment=int(row.get("charged", 0)),
-        security=securities.get(row.get("isin", ""), -1),
+        security=securities.get(_kin(row, symbols), -1),
         underlying=symbols.get(row.get("underlying", ""), -1),
         strike=int(row.get("strike", 0)),
         right=RIGHTS.get(row.get("right", ""), 0),

@@ -2,6 +2,7 @@
 
 from kernel.codes import Kind, OrderType, Side, code
 from kernel.jit import jit, jit_call
+from kernel.orders import is_there
 from kernel.tables import market, order, rules
 from kernel.units import DOWN, SHARE, mul_div
 
@@ -16,7 +17,8 @@ def is_bad(s, e):
             return True
         if e.bid_px == 0 and e.ask_px == 0:
             return True
-        return (e.bid_px > 0 and e.ask_px > 0 and e.bid_px > e.ask_px) or _is_far(s, e, max(e.bid_px, e.ask_px))
+        crossed = e.bid_px > 0 and e.ask_px > 0 and e.bid_px > e.ask_px
+        return crossed or (e.bid_px > 0 and _is_far(s, e, e.bid_px)) or (e.ask_px > 0 and _is_far(s, e, e.ask_px))
     return e.trade_px <= 0 or e.trade_qty < 0 or _is_far(s, e, e.trade_px)
 
 
@@ -49,7 +51,8 @@ def queue_orders(s, e):
     while slot >= 0:
         o = order(s, slot)
         slot = o.next
-        if o.leaves_qty == 0 or o.order_id >= e.seq:
+        there = is_there(s, m, o.ts_submitted, o.bars_submitted, e.ts_init)
+        if o.leaves_qty == 0 or o.order_id >= e.seq or not there:
             continue
         o.ticks += 1
         if rules(s).queue == 0 or o.order_type != LIMIT:

@@ -2,8 +2,9 @@
 
 An instrument that has ticks is matched by them and no longer by bars.
 
-* A market order, and a stop that was set off, takes the other side of the quote, up to the size shown there; what is
-  left takes the next quote. Without quotes it takes the next trade.
+* A market order, and a stop that was set off, takes the other side of the quote, up to the size shown there, all our
+  orders together; what is left takes the next quote. Where a trade says that the quote is no longer true, the worse of
+  both. Without quotes it takes the next trade.
 * A limit order that is marketable with the first tick it sees takes the quote; later, the market comes to it and it
   fills at its own price, when the other side of the quote reaches it, or when somebody trades through it. At its very
   price it fills only with `queue`: once what stood before it there, as the quote showed, has traded.
@@ -13,13 +14,13 @@ An instrument that has ticks is matched by them and no longer by bars.
 A price further than `tick_band` from the mark is a bad tick: counted, not folded, unless the next ones agree with it.
 """
 
-from kernel.arrival import is_there, take_arrivals
+from kernel.arrival import take_arrivals
 from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce, code
 from kernel.events import VENUE_SIM, emit, report
 from kernel.execution import end_order, fill_qty, slipped_by
 from kernel.gateway import has_latency
 from kernel.jit import jit, jit_call
-from kernel.orders import next_after
+from kernel.orders import is_there, next_after
 from kernel.protection import protected_px
 from kernel.tables import bound, instrument_row, market, order, rules
 from kernel.units import DOWN, SHARE, mul_div
@@ -68,7 +69,7 @@ def _end_at_once(s, e, m):
 @jit_call
 def _meet(s, e, m, o):
     stop = o.order_type != MARKET and o.order_type != LIMIT
-    if stop and o.triggered_by == 0:
+    if stop and o.set_off == 0:
         if not _sets_off(e, m, o):
             return
         t = report(s, TRIGGERED, VENUE_SIM, o, e.seq, e.ts_event, e.ts_init)
@@ -97,9 +98,12 @@ def _sets_off(e, m, o):
 @jit
 def _offered(e, m, o):
     """(price, quantity) that an order which takes what it finds finds now."""
-    if m.ask_px > 0 or m.bid_px > 0:
-        return (m.ask_px, m.ask_qty) if o.side == BUY else (m.bid_px, m.bid_qty)
-    return e.trade_px, e.trade_qty
+    if m.ask_px == 0 and m.bid_px == 0:
+        return e.trade_px, e.trade_qty
+    px, qty = (m.ask_px, m.ask_qty - m.ask_taken) if o.side == BUY else (m.bid_px, m.bid_qty - m.bid_taken)
+    if e.kind == TRADE and px > 0 and (e.trade_px - px) * o.side > 0:
+        px = e.trade_px  # the quote is older than this trade, and was better
+    return px, qty
 
 
 @jit_call

@@ -24,7 +24,7 @@ def follow_price(s, instrument, high, low, ts):
     while slot >= 0:
         o = order(s, slot)
         slot = o.next
-        if o.order_type == TRAILING_STOP and o.ts_submitted <= ts and o.leaves_qty > 0 and o.triggered_by == 0:
+        if o.order_type == TRAILING_STOP and o.ts_submitted <= ts and o.leaves_qty > 0 and o.set_off == 0:
             if o.side == BUY:
                 o.trigger_px = min(o.trigger_px, trailing_trigger(s, instrument, o.side, o.trail, low))
             else:

@@ -19,14 +19,14 @@ An order meets a bar only if it was submitted by the time the bar opened. Within
   is there, to `kernel/arrival.py`.
 """
 
-from kernel.arrival import is_there, take_arrivals
+from kernel.arrival import take_arrivals
 from kernel.codes import Kind, OrderType, Reason, Side, Status, TimeInForce, code
 from kernel.events import VENUE_SIM, emit, report
 from kernel.execution import end_order, fill, fillable, limit_fill_px, taken_px
 from kernel.gateway import has_latency
 from kernel.jit import jit, jit_call
 from kernel.links import settle_links
-from kernel.orders import next_after
+from kernel.orders import is_there, next_after
 from kernel.tables import account, bound, instrument_row, market, order, rules
 from kernel.units import DOWN, HALF_UP, PX_MAX, QTY_MAX, mul_div
 
@@ -159,7 +159,7 @@ def end_day(s, timer):
 @jit
 def _turn_of(s, o, bar):
     """The pass an order is looked at in, -1 for none: a stop that was set off is a market or limit order afterwards."""
-    set_off = o.triggered_by > 0 or o.cum_qty > 0
+    set_off = o.set_off != 0
     if not is_there(s, market(s, o.instrument), o.ts_submitted, o.bars_submitted, bar.ts_open):
         if o.entry_seq != bar.seq or set_off or o.order_type == MARKET or has_latency(s):
             return -1

@@ -20,6 +20,7 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
         cash=options.cash,
         fees=options.fees,
         charges=options.charges,
+        product=options.product,
         venue=options.venue,
         seed=options.seed,
         tapes=_list(options.tapes),

@@ -38,8 +38,7 @@ class Bounds:
         state = self.trading_state()
         assert state < 2, "sent while trading is halted"
         assert state == 0 or opening == 0, "it opens while trading only reduces"
-        assert (0, o.instrument) not in self.barred
-        assert not opening or (o.strategy, o.instrument) not in self.barred
+        assert not opening or not {(0, o.instrument), (o.strategy, o.instrument)} & set(self.barred)
         assert not (opening and o.instrument in self.squared and o.product == Product.INTRADAY)
         hours = self.limits[0]["session_hours"] or self.limits[o.strategy]["session_hours"]
         assert not (hours and o.instrument in self.closed), "sent while the exchange is closed"
@@ -50,7 +49,8 @@ class Bounds:
         working = self.working(o)
         opening = 0 if o.flags & Flag.REDUCE_ONLY else qty - min(qty, max(0, closes - working))
         self.hold_place(o, opening)
-        self.hold_size(o, qty, o.reserve)
+        if opening:
+            self.hold_size(o, qty, o.reserve)
         if opening:
             self.hold_position(o, working + qty)
         for row in {0, o.strategy}:
@@ -61,6 +61,8 @@ class Bounds:
 
     def hold_price(self, o: Order, limit: dict, opening: int) -> None:
         mark, px = self.mark[o.instrument], o.px if o.type in PRICED else o.trigger
+        if o.trigger and abs(o.trigger - mark) > abs(px - mark):
+            px = o.trigger
         assert not (limit["stale_after"] and opening) or self.ts - self.ts_mark[o.instrument] <= limit["stale_after"]
         assert not (limit["collar"] and px) or abs(px - mark) <= mark * limit["collar"] // SHARE, "outside the collar"
         if limit["self_cross"] and o.type == OrderType.LIMIT:
@@ -121,7 +123,10 @@ class Bounds:
         """That a working order is within the limits as what it is to become."""
         if "halted" not in TOLERATED or not o.flags & Flag.REDUCE_ONLY:
             assert self.trading_state() < 2, "changed while trading is halted"
-        self.hold_size(o, e.body[2], o.next_reserve)
+        total, held = self.working(o) + e.body[2] - o.cum, self.qty[o.strategy, o.instrument]
+        opens = not o.flags & Flag.REDUCE_ONLY and total > max(0, -o.side * held)
+        if opens and (e.body[2] > o.qty or e.body[3] != o.px):
+            self.hold_size(o, e.body[2], o.next_reserve)
         if "changes" not in TOLERATED:
             self.hold_changed_place(o, e)
         grows = e.body[2] > o.qty

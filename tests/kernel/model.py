@@ -304,7 +304,8 @@ class Model(Bounds):
     # -- prices
 
     def bar(self, e: Row) -> None:
-        self.mark[e.instrument], self.ts_mark[e.instrument] = e.body[4], e.ts_event
+        if e.origin == Origin.EXTERNAL:  # one made of trades says nothing new of the price
+            self.mark[e.instrument], self.ts_mark[e.instrument] = e.body[4], e.ts_event
 
     def quote(self, e: Row) -> None:
         bid, ask = e.body[:2]
@@ -362,7 +363,11 @@ class Model(Bounds):
         elif e.body[0] > self.kill:
             self.kill = e.body[0]
             if self.kill >= KillLevel.CANCEL_ALL:
-                self.to_cancel = {o.id for o in self.orders.values() if o.status != Status.PENDING_CANCEL}
+                waits = {
+                    o.id for o in self.orders.values() if o.status == Status.PENDING_NEW and o.parent in self.orders
+                }
+                under_way = {o.id for o in self.orders.values() if o.status == Status.PENDING_CANCEL}
+                self.to_cancel = set(self.orders) - waits - under_way  # what waits goes when its parent has
 
     def reset(self, e: Row) -> None:
         if not e.refused:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kernel.codes import KillLevel, Kind, Origin, Reason
+from kernel.codes import Flag, KillLevel, Kind, Origin, Reason
 from kernel.state import Terms
 from kernel.units import SHARE
 from tests.kernel.play import (
@@ -60,11 +60,12 @@ class TestLevels:
 
     @pytest.mark.parametrize(("level", "left"), [(REDUCE_ONLY, 1), (NO_NEW_ORDERS, 1), (CANCEL_ALL, 0), (FLATTEN, 0)])
     def test_what_works_already(self, scripted, level, left):
-        engine = held(scripted, (2, order(BUY, 10, LIMIT, 90)))
+        """What may open is taken back at every level, what only closes from the third on."""
+        closing = order(SELL, 10, LIMIT, 110, flags=Flag.REDUCE_ONLY)
+        engine = held(scripted, (2, order(BUY, 10, LIMIT, 90)), (2, closing))
         tape = run_bars(engine, [kill(2, level)])
-        assert len(of(tape, Kind.ORDER_CANCELED)) == 1 - left
-        engine_orders = engine.account.open_orders
-        assert engine_orders == left + (1 if level == FLATTEN else 0)
+        assert len(of(tape, Kind.ORDER_CANCELED)) == 2 - left
+        assert engine.account.open_orders == left + (1 if level == FLATTEN else 0)
 
     @pytest.mark.parametrize("level", [CANCEL_ALL, FLATTEN])
     def test_what_is_held(self, scripted, level):

@@ -69,10 +69,15 @@ CASES = {
     "a trade through it": ((order(BUY, 10, LIMIT, 98),), [quote(2, 99, 101), trade(3, 97.95)], [(3, 10, 98.0)]),
     "a trade at it": ((order(BUY, 10, LIMIT, 98),), [quote(2, 99, 101), trade(3, 98)], []),
     "as much as was traded": ((order(BUY, 10, LIMIT, 98),), [quote(2, 99, 101), trade(3, 97, 4)], [(3, 4, 98.0)]),
-    "a stop is set off by a trade and takes the quote": (
+    "a stop is set off by a trade and takes the worse of it and the quote": (
         (order(BUY, 10, STOP, trigger=102),),
         [quote(2, 99, 101), trade(3, 102), quote(4, 102, 103)],
-        [(3, 10, 101.0)],
+        [(3, 10, 102.0)],
+    ),
+    "a quote is taken once": (
+        (order(BUY, 150),),
+        [quote(2, 99, 101), trade(3, 100, 1), quote(4, 99, 101), quote(5, 99, 101, ask_qty=60)],
+        [(2, 100, 101.0), (5, 50, 101.0)],
     ),
     "a stop is set off by quotes alone": (
         (order(SELL, 10, STOP, trigger=98),),
