@@ -1,5 +1,6 @@
 """The one place that turns settings and a mode into a run's configuration, engine, feed and tape."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ DAY = 86_400_000_000_000
 HOUR = 3_600_000_000_000
 MINUTE = 60_000_000_000
 LAST_MARKET = max(KINDS.values())  # Kind: what market tapes hold beside corporate actions
+log = logging.getLogger("onetape")
 Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
 
 
@@ -98,6 +100,9 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     calendars = calendar_numbers(settings, (one.calendar for one in chosen))
     rows = with_margins(instrument_rows(chosen, request.first_day, calendars), settings)
     charge_rule = request.charges or settings.charges.rule
+    product = request.product or settings.run.product
+    if (request.square_off or settings.session.square_off) and product == "none":
+        log.warning("square-off closes INTRADAY positions: orders that name no product are none (--product intraday)")
     fees = _fees(settings, request, charge_rule)
     reach = _reach(tapes, selection)
     charges, rows = charged(home, charge_rule, rows, *reach, timezone)
