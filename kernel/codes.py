@@ -75,6 +75,7 @@ class Flag(IntEnum):
     SLICE = 32  # a part of what its parent asked for: more than one order may carry at once
     REPLACE = 64  # a signal that changes a working order
     LEFT = 128  # a bar of an instrument that is no longer in the universe: what opens is not sent
+    ON_SLICE = 256  # a signal, or a fault, of a call for the whole slice, and the orders it became
 
 
 class Side(IntEnum):

@@ -29,7 +29,8 @@ class Engine:
         charges: Sequence[tuple[int, ...]] = (),
     ) -> None:
         strides = [program.definition.dtype.itemsize for program, _ in strategies]
-        self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges)
+        whole = [program.definition.whole for program, _ in strategies]
+        self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges, whole)
         self.programs = [program for program, _ in strategies]
         self._tables = tables_of(self.state)
         self._address = int(self._tables.ctypes.data)
@@ -42,16 +43,18 @@ class Engine:
     def _place_memory(self, strategies: Sequence[tuple[Program, Mapping[str, float]]], strides: list[int]) -> None:
         rows, start = int(self.state.rules["instruments"][0]), 0
         for number, ((program, values), stride) in enumerate(zip(strategies, strides, strict=True), 1):
-            records = self.state.memory[start : start + stride * rows].view(program.definition.dtype)
+            end = start + stride * (rows + program.definition.whole)
+            records = self.state.memory[start:end].view(program.definition.dtype)
             write_memory(program.definition, values, records)
             self.state.programs[number] = (
                 program.address,
                 self.state.memory.ctypes.data + start,
                 stride,
                 self.state.frame.ctypes.data,
-                *(int(program.definition.hook(name) is not None) for name in ("on_fill", "on_quote", "on_trade")),
+                *(int(program.definition.hook(name) is not None) for name in self.state.programs.dtype.names[4:]),
             )
-            start += stride * rows
+            start = end
+        self.state.programs["on_slice"][0] = int(self.state.programs["on_slice"][1:].sum())
 
     def run(self, start: int, count: int) -> int:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
@@ -82,12 +85,13 @@ class Engine:
         return self.state.out[: self._produced.item()]
 
     def memory_of(self, strategy: int) -> np.ndarray:
-        """The memory records of strategy number `strategy`, one an instrument."""
+        """The memory records of strategy number `strategy`, one an instrument, and one of its own with on_slice."""
         row = self.state.programs[strategy]
         start = int(row["memory"]) - self.state.memory.ctypes.data
         rows = int(self.state.rules["instruments"][0])
-        dtype = self.programs[strategy - 1].definition.dtype
-        return self.state.memory[start : start + int(row["stride"]) * rows].view(dtype)
+        definition = self.programs[strategy - 1].definition
+        end = start + int(row["stride"]) * (rows + definition.whole)
+        return self.state.memory[start:end].view(definition.dtype)
 
     def digest(self) -> str:
         """State digest: the same in any process, mode or batch size."""

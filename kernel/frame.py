@@ -16,6 +16,23 @@ PROGRAM = packed_record(  # where a strategy's code and memory are in this proce
     ("on_fill", "i8"),  # 1: has that hook
     ("on_quote", "i8"),
     ("on_trade", "i8"),
+    ("on_slice", "i8"),  # 1: has that hook; row 0: how many strategies have
+)
+MEMBER = packed_record(  # what heads the memory of a strategy with on_slice, one an instrument: `one` of `universe`
+    ("bars_seen", "i8"),
+    ("bars_needed", "i8"),
+    ("instrument", "i8"),  # its number: what `instrument=` of a signal takes
+    ("fresh", "i8"),  # 1: it has a bar in this slice
+    ("ready", "i8"),  # 1: its indicators are warm
+    ("tradable", "i8"),  # 1: in the run's universe now, and not expired
+    ("position", "i8"),  # this strategy's signed quantity
+    ("pending_qty", "i8"),  # of its market orders on their way
+    ("working", "i8"),  # its working orders
+    ("lot", "i8"),
+    ("price", "f8"),  # last close as traded, 0 before the first
+    ("unit_value", "f8"),  # what one unit is worth at that price, in the account's currency
+    ("aimed", "i8"),  # set by order_target: 1
+    ("aim_qty", "i8"),  # and to what quantity
 )
 BAR_VIEW = packed_record(  # what `bar` is inside a strategy: prices adjusted for the splits known so far
     ("ts", "i8"),
@@ -47,6 +64,10 @@ TRADE_VIEW = packed_record(  # what `trade` is inside on_trade
     ("price", "f8"),
     ("qty", "f8"),
     ("open_interest", "f8"),
+)
+SLICE_VIEW = packed_record(  # of on_slice: how many records the memory has that the program is called with
+    ("ts", "i8"),
+    ("count", "i8"),
 )
 INTENT = packed_record(
     ("action", "i8"),  # NEW, CANCEL, REPLACE
@@ -91,8 +112,12 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("fill", FILL_VIEW),
     ("quote", QUOTE_VIEW),
     ("trade", TRADE_VIEW),
+    ("slice", SLICE_VIEW),
     ("ctx", CONTEXT),
 )
-VIEWS = {"bar": BAR_VIEW, "fill": FILL_VIEW, "quote": QUOTE_VIEW, "trade": TRADE_VIEW}  # what on_... is shown
-HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE = range(4)  # in that order
+VIEWS = {"bar": BAR_VIEW, "fill": FILL_VIEW, "quote": QUOTE_VIEW, "trade": TRADE_VIEW, "slice": SLICE_VIEW}
+"""What on_... is told of, by the hook's name."""
+SHOWN = {what: what for what in VIEWS} | {"slice": "universe"}
+"""And what its argument is called: on_slice sees the strategy's memory of every instrument."""
+HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE, HOOK_SLICE = range(5)  # in that order
 PROGRAM_OK = 0

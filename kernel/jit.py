@@ -22,7 +22,7 @@ if COMPILED:
     from kernel.codehash import point_numba_at_cache
 
     point_numba_at_cache()  # before numba reads its environment
-    from numba import cfunc, from_dtype, njit, types
+    from numba import carray, cfunc, from_dtype, njit, types
     from numba.extending import intrinsic, overload
 
     from kernel.linker import EntryCompiler, PartCompiler, PlainCompiler
@@ -139,6 +139,22 @@ if COMPILED:
 
         return view
 
+    @intrinsic
+    def _pointer(typingctx, address):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
+
+        return types.voidptr(types.int64), codegen
+
+    def records_view(dtype: np.dtype) -> Callable:
+        """A compiled function (address, count) -> the array of records of `dtype` that lives there."""
+        record = from_dtype(dtype)
+
+        def view(address, count):  # type: ignore[no-untyped-def]
+            return carray(_pointer(address), (count,), record)
+
+        return _part(view, compiler=PartCompiler)
+
     def overload_number(field: str) -> Callable:
         """A function x -> x.field when x is a record, x itself when it is a number."""
 
@@ -194,6 +210,13 @@ else:
         def view(address: int) -> np.void:
             raw = (ctypes.c_char * dtype.itemsize).from_address(int(address))
             return np.frombuffer(raw, dtype)[0]
+
+        return view
+
+    def records_view(dtype: np.dtype) -> Callable:
+        def view(address: int, count: int) -> np.ndarray:
+            raw = (ctypes.c_char * (dtype.itemsize * int(count))).from_address(int(address))
+            return np.frombuffer(raw, dtype)
 
         return view
 

@@ -5,29 +5,31 @@ it would be, what it asks for is dropped, and what was recorded of that call is 
 call sees the account as it was.
 """
 
-from kernel.codes import Kind, Origin, code
+from kernel.codes import Flag, Kind, Origin, code
 from kernel.evolve import evolve
 from kernel.frame import HERE, INTENTS
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.tables import call_frame, input_event
 
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
-EXTERNAL, BAR = code(Origin.EXTERNAL), code(Kind.BAR)
+EXTERNAL, BAR, ON_SLICE = code(Origin.EXTERNAL), code(Kind.BAR), code(Flag.ON_SLICE)
 
 
 @jit_shared
-def fold_answers(s, strategy, cause):
+def fold_answers(s, strategy, cause, on_slice):
     """Fold the recorded answers to one call: its signals or its fault, and all they led to; with strategy 0, what comes
-    before the first of any. Returns how many signals or faults, -1 when a signal is another than was just asked for."""
+    before the first of any. `on_slice` is that flag for a call of the whole slice, else 0. Returns how many signals or
+    faults, -1 when a signal is another than was just asked for."""
     answers, others = 0, 0
     while s.next < s.limit:
         e = input_event(s, s.next)
         if e.origin == EXTERNAL or e.kind == BAR:  # a bar made of ticks has decisions of its own
             break
         if e.kind == SIGNAL or e.kind == FAULT:
-            if e.strategy != strategy or e.cause != cause:
+            if e.strategy != strategy or e.cause != cause or e.flags & ON_SLICE != on_slice:
                 break
-            if e.kind == SIGNAL and (answers >= INTENTS or _is_another(call_frame(s).ctx.intents[answers], e)):
+            intents = call_frame(s).ctx.intents
+            if e.kind == SIGNAL and on_slice == 0 and (answers >= INTENTS or _is_another(intents[answers], e)):
                 others += 1
             answers += 1
         evolve(s, e)

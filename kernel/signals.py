@@ -167,6 +167,38 @@ def target(ctx, qty):
 
 
 @jit_user
+def target_percent(ctx, share):
+    """The market order that takes this position to `share` of the account's equity (0.1 is a tenth), negative for a
+    short one, at the last price; whole lots, towards zero."""
+    if not ctx.unit_value > 0.0:
+        return HOLD
+    return target(ctx, whole_lots(share * ctx.equity / ctx.unit_value, ctx.lot))
+
+
+@jit_user
+def whole_lots(qty, lot):
+    """A quantity cut towards zero to a multiple of `lot`."""
+    whole = _whole(qty)
+    cut = abs(whole) // lot * lot
+    return cut if whole >= 0 else -cut
+
+
+@jit_user
+def order_target(one, qty):
+    """In on_slice: take the position in `one` of the universe to `qty` by a market order, once the call is over. Orders
+    that reduce go before those that open. Said again in the same call, the last word counts."""
+    one.aimed, one.aim_qty = 1, whole_lots(qty, one.lot)
+
+
+@jit_user
+def order_target_percent(ctx, one, share):
+    """In on_slice: as `order_target`, to `share` of the account's equity (0.1 is a tenth) at the last price; nothing for
+    an instrument that has had none."""
+    if one.unit_value > 0.0:
+        order_target(one, share * ctx.equity / one.unit_value)
+
+
+@jit_user
 def place(ctx, signal):
     """Send `signal` now, beside what on_bar returns; more than 16 in one call stop the strategy."""
     if signal.action == NOTHING:

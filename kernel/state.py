@@ -7,6 +7,7 @@ tables carry nothing from one event to the next.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -222,8 +223,10 @@ def new_state(
     instruments: Iterable[tuple[int, ...]],
     memory_strides: list[int],
     charges: Sequence[tuple[int, ...]] = (),
+    whole: Sequence[int] = (),
 ) -> State:
-    """Zeroed tables for a run: `instruments` are Terms, `memory_strides` bytes a strategy, `charges` rows of CHARGE.
+    """Zeroed tables for a run: `instruments` are Terms, `memory_strides` bytes a strategy and instrument, `charges`
+    rows of CHARGE, `whole` how many records a strategy has beside those of the instruments.
 
     Raises LimitExceeded when a table would be larger than `capacity` says.
     """
@@ -258,7 +261,7 @@ def new_state(
         "instruments": rows,
         "charges": len(charges),
         "segments": segments,
-        "memory": sum(memory_strides) * rows,
+        "memory": sum(stride * (rows + more) for stride, more in zip_longest(memory_strides, whole, fillvalue=0)),
         "programs": strategies + 1,
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
         "items": 1,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kernel.errors import StrategyError
-from kernel.frame import VIEWS
+from kernel.frame import MEMBER, SHOWN
 from kernel.indicators import Indicator
 from kernel.jit import jit_helper
 from kernel.schema import Record
@@ -24,7 +24,8 @@ from kernel.schema import Record
 C = TypeVar("C", bound=type)
 
 
-HOOKS = {f"on_{what}": ["self", what, "ctx"] for what in VIEWS}
+HOOKS = {f"on_{what}": ["self", shown, "ctx"] for what, shown in SHOWN.items()}
+HEAD = ("bars_seen", "bars_needed")  # of every record
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -91,15 +92,17 @@ class Definition:
     line: int
     members: tuple[tuple[str, Any], ...]
     dtype: np.dtype
-    on_bar: Callable
-    on_fill: Callable | None
+    hooks: Mapping[str, Callable]
     warmup: Any
-    on_quote: Callable | None = None
-    on_trade: Callable | None = None
 
     def hook(self, name: str) -> Callable | None:
         """The function of a hook by its name, None where the strategy has none."""
-        return getattr(self, name)
+        return self.hooks.get(name)
+
+    @property
+    def whole(self) -> int:
+        """1 where it has, beside a record for each instrument, one of its own: on_slice is called with it."""
+        return int("on_slice" in self.hooks)
 
     @property
     def params(self) -> dict[str, Param]:
@@ -140,7 +143,8 @@ def strategy(owner: C) -> C:
     _check_hooks(owner, f"{file}:{line}")
     at = {name: f"{file}:{line + _place_in(text, name)}" for name in vars(owner)}
     _check_members(owner, members, at)
-    fields: list[tuple] = [("bars_seen", "i8"), ("bars_needed", "i8")]
+    head = MEMBER if "on_slice" in vars(owner) else MEMBER[list(HEAD)]
+    fields: list[tuple] = [(name, head[name].str) for name in head.names or ()]
     for name, member in members:
         try:
             fields.append((name, member.dtype() if isinstance(member, Indicator) else member.width))
@@ -154,11 +158,8 @@ def strategy(owner: C) -> C:
         line=line,
         members=members,
         dtype=dtype,
-        on_bar=vars(owner)["on_bar"],
-        on_fill=vars(owner).get("on_fill"),
+        hooks={hook: vars(owner)[hook] for hook in HOOKS if hook in vars(owner)},
         warmup=vars(owner).get("warmup"),
-        on_quote=vars(owner).get("on_quote"),
-        on_trade=vars(owner).get("on_trade"),
     )
     REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
@@ -166,8 +167,8 @@ def strategy(owner: C) -> C:
 
 
 def _check_hooks(owner: type, where: str) -> None:
-    if "on_bar" not in vars(owner):
-        raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx)")
+    if not {"on_bar", "on_slice"} & set(vars(owner)):
+        raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx), nor on_slice(self, universe, ctx)")
     for hook, names in HOOKS.items():
         function = vars(owner).get(hook)
         if hook in vars(owner) and not inspect.isfunction(function):
@@ -201,7 +202,7 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mappin
             )
     for place, (name, member) in enumerate(members):
         what = f"{at[name]}: {name} of {owner.__name__}:"
-        if name in ("bars_seen", "bars_needed"):
+        if name in ((MEMBER.names or ()) if "on_slice" in vars(owner) else HEAD):
             raise StrategyError(f"{at[name]}: {name} is a name Onetape uses itself: choose another")
         if isinstance(member, Indicator):
             _check_indicator(what, member)
