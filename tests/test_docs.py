@@ -94,7 +94,7 @@ def test_strategy_examples_trade(number, load, tmp_path):
     from adapters.market.generate import write_generated_tape
     from adapters.settings import Settings
     from api.backtest import run_backtest
-    from api.bootstrap import Request
+    from api.request import Request
 
     file = tmp_path / "cross.py"
     file.write_text(python_examples()[number])

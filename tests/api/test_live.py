@@ -19,8 +19,8 @@ from adapters.tape.reader import durable_seq, read_rows
 from adapters.tape.scan import examine, segment_paths
 from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import TapeWriter
-from api.bootstrap import Request
 from api.live import parse_feed, run_live
+from api.request import Request
 from kernel.codes import Kind
 from kernel.errors import ConfigError
 from tests.api.conftest import DAYS
