@@ -31,6 +31,7 @@ from kernel.tables import (
     segment_row,
     tally,
     touched,
+    weight,
 )
 from kernel.tick_folding import fold_bad, is_bad, queue_orders
 from kernel.trailing import follow_price, follow_slice
@@ -192,6 +193,7 @@ def fold_other(s, e):
     elif kind == FX_RATE:
         if refusal(s, e) == NONE:
             purse(s, e.currency).rate = e.rate
+            weight(s, 0).marks += 1
     elif kind == TERMS_CHANGED:
         if refusal(s, e) == NONE:
             _fold_terms(s, e)

@@ -25,13 +25,15 @@ if COMPILED:
     from numba import cfunc, from_dtype, njit, types
     from numba.extending import intrinsic, overload
 
-    from kernel.linker import EntryCompiler, PartCompiler
+    from kernel.linker import EntryCompiler, PartCompiler, PlainCompiler
 
-    def _part(f: Callable, as_python: Callable | None = None, **options: object) -> Callable:
+    def _part(
+        f: Callable, as_python: Callable | None = None, compiler: type = PlainCompiler, **options: object
+    ) -> Callable:
         """Compile what is only ever linked into an entry. Called from Python (a notebook, a test) it runs as the Python
         it is written in: numba would go through a wrapper that parts do not have, and end the process."""
         wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        part = njit(pipeline_class=PartCompiler, **wrappers, **options)(f)
+        part = njit(pipeline_class=compiler, **wrappers, **options)(f)
         part.add_overload = lambda compiled: part.overloads.update({tuple(compiled.signature.args): compiled})
         part._compile_for_args = lambda *args, **named: as_python or f
         return part
@@ -99,7 +101,7 @@ if COMPILED:
 
     def jit_user(f: Callable) -> Callable:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
-        return _part(f, forceinline=True, boundscheck=True, error_model="python")
+        return _part(f, compiler=PartCompiler, forceinline=True, boundscheck=True, error_model="python")
 
     def jit_helper(f: Callable) -> Callable:
         """As `jit_user`, of a function that Python calls, too."""

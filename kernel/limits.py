@@ -9,7 +9,7 @@ from kernel.codes import OrderType, Product, Reason, Side, code
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.orders import asked_px
 from kernel.rows import LISTED, RING
-from kernel.tables import account, instrument_row, limits, market, order, position, purse, recent, rules, tally
+from kernel.tables import account, instrument_row, limits, market, order, position, purse, recent, rules, tally, weight
 from kernel.units import SHARE, mul_div
 
 MARKET, BUY, INTRADAY = code(OrderType.MARKET), code(Side.BUY), code(Product.INTRADAY)
@@ -98,12 +98,12 @@ def _refuse_price(s, e, opening, row, own):
     limit, m, ts = limits(s, row), market(s, e.instrument), account(s).ts
     if limit.stale_after > 0 and opening > 0 and ts - m.ts_mark > limit.stale_after:
         return STALE_PRICE, ts - m.ts_mark, limit.stale_after
-    if limit.collar > 0:
+    px = asked_px(e)
+    if limit.collar > 0 and px > 0:
         most = mul_div(m.mark, limit.collar, SHARE, 0)
-        px = e.px if e.order_type == LIMIT or e.order_type == STOP_LIMIT else e.trigger_px
         if abs(e.trigger_px - m.mark) > abs(px - m.mark) and e.trigger_px > 0:
             px = e.trigger_px  # the further of the two
-        if px > 0 and abs(px - m.mark) > most:
+        if abs(px - m.mark) > most:
             return COLLAR, px, m.mark + most if px > m.mark else m.mark - most
     if limit.self_cross != 0:
         other = _crossed(s, e, own)
@@ -160,15 +160,19 @@ def _refuse_flow(s, e, row, orders):
 def _refuse_rate(s, row, messages):
     """Whether so many more messages are too many for a second or a minute."""
     limit, t, ts = limits(s, row), tally(s, row), account(s).ts
-    if limit.max_orders_second > 0:
-        sent = of_last(s, row, t.messages, ts, SECOND) + messages
-        if sent > limit.max_orders_second:
-            return ORDERS_A_SECOND, sent, limit.max_orders_second
-    if limit.max_orders_minute > 0:
-        sent = of_last(s, row, t.messages, ts, MINUTE) + messages
-        if sent > limit.max_orders_minute:
-            return ORDERS_A_MINUTE, sent, limit.max_orders_minute
+    if _beyond(s, row, t.messages, messages, limit.max_orders_second, ts - SECOND):
+        return ORDERS_A_SECOND, of_last(s, row, t.messages, ts, SECOND) + messages, limit.max_orders_second
+    if _beyond(s, row, t.messages, messages, limit.max_orders_minute, ts - MINUTE):
+        return ORDERS_A_MINUTE, of_last(s, row, t.messages, ts, MINUTE) + messages, limit.max_orders_minute
     return NONE, 0, 0
+
+
+@jit
+def _beyond(s, ring, total, more, most, since):
+    """Whether `more` messages make it more than `most` after `since`: one look, at the one that would be too many."""
+    if most <= 0 or total + more <= most:
+        return False
+    return more > most or recent(s, ring, total + more - most - 1).instrument > since
 
 
 @jit_call
@@ -221,18 +225,28 @@ def _refuse_exposure(s, e, worth, row):
 @jit_call
 def exposure_of(s, row):
     """(gross, net) of the account's positions or of a strategy's, first currency, at the marks."""
+    if row > 0:
+        weighed = weight(s, row)
+        if weighed.marks != weight(s, 0).marks:
+            _weigh(s, row, weighed)
+        return weighed.gross, weighed.net
     gross, net = 0, 0
-    if row == 0:
-        for currency in range(rules(s).currencies):
-            gross += in_base(s, currency, purse(s, currency).exposure)
-            net += in_base(s, currency, purse(s, currency).net)
-        return gross, net
+    for currency in range(rules(s).currencies):
+        gross += in_base(s, currency, purse(s, currency).exposure)
+        net += in_base(s, currency, purse(s, currency).net)
+    return gross, net
+
+
+@jit_call
+def _weigh(s, row, weighed):
+    """Add a strategy's positions up: once for all its orders between two moves of a mark."""
+    gross, net = 0, 0
     for k in range(rules(s).instruments):
         if market(s, k).positions != 0:
             value = _worth_of(s, row, k)
             gross += abs(value)
             net += value
-    return gross, net
+    weighed.gross, weighed.net, weighed.marks = gross, net, weight(s, 0).marks
 
 
 @jit_call

@@ -8,11 +8,20 @@ It rests on numba's code libraries, which promise nothing: numba's version is lo
 tells when another one no longer fits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager
+from numba.core.typed_passes import (
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
 
 
 class _NoEnvironment:
@@ -84,15 +93,42 @@ def reached_from(libraries: Iterable[Any]) -> tuple[list[PartLibrary], list[Any]
     return parts, [library for library in found if not isinstance(library, PartLibrary)]
 
 
-def _compiler(library: type[JITCodeLibrary]) -> type[CompilerBase]:
+# What the kernel's own helpers need. numba's list is twice as long, for what they do not use (closures, `with`, literal
+# types, whole-array expressions), and after each pass it analyses the function anew: a sixth of the compilation.
+_PLAIN = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    GenericRewrites,  # constant indices
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
+
+
+def _plain_passes(state: Any) -> PassManager:
+    passes = PassManager("kernel")
+    passes._ENFORCING = False  # each of these analyses what it needs
+    for each in _PLAIN:
+        passes.add_pass(each, each.__name__)
+    passes.finalize()
+    return passes
+
+
+def _compiler(library: type[JITCodeLibrary], passes: Callable[[Any], PassManager]) -> type[CompilerBase]:
     class Compiler(CompilerBase):
         def define_pipelines(self) -> list[Any]:
             state = self.state
             state.library = library(state.targetctx.codegen(), state.func_id.func_qualname)
             state.library.enable_object_caching()
-            return [DefaultPassBuilder.define_nopython_pipeline(state)]
+            return [passes(state)]
 
     return Compiler
 
 
-PartCompiler, EntryCompiler = _compiler(PartLibrary), _compiler(EntryLibrary)
+PlainCompiler = _compiler(PartLibrary, _plain_passes)
+PartCompiler = _compiler(PartLibrary, DefaultPassBuilder.define_nopython_pipeline)
+EntryCompiler = _compiler(EntryLibrary, DefaultPassBuilder.define_nopython_pipeline)

@@ -14,7 +14,7 @@ An exchange's own margin (SPAN) is a table of its own; `margin` is one rate an i
 from kernel.amounts import amount, highest_px, share_of
 from kernel.codes import InstrumentClass, Product, code
 from kernel.jit import jit, jit_call, jit_shared
-from kernel.tables import instrument_row, purse
+from kernel.tables import instrument_row, purse, weight
 from kernel.units import MONEY_MAX, SHARE
 
 EQUITY, FUTURE, OPTION = code(InstrumentClass.EQUITY), code(InstrumentClass.FUTURE), code(InstrumentClass.OPTION)
@@ -116,6 +116,7 @@ def move_quantity(s, instrument, m, qty, cost):
 def mark_instrument(s, instrument, m, mark):
     """Move an instrument to a new mark, after its quantity and cost have; equity, exposure and margin follow."""
     assert mark <= m.px_max, "a position's value is beyond what money holds"
+    weight(s, 0).marks += 1
     if m.plain != 0:  # nearly every bar: what the rest comes to
         q, value = purse(s, 0), m.net_qty * mark
         change = value - m.value

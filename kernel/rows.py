@@ -335,6 +335,7 @@ RING = 1024  # times that are remembered of what is counted a second or a minute
 LIMIT_BOUNDS = {  # most that a field may be set to
     "allow_short": 1,
     "market_buffer_bps": 10_000,
+    "max_messages_fill": 1_000_000,  # times the fills there were
     "max_slices": 25,
     "self_cross": 1,
     "session_hours": 1,
@@ -401,5 +402,10 @@ BOUND = packed_record(  # what the venue last saw of an instrument's orders: not
     ("up_px", "i8"),
     ("down_px", "i8"),
     ("taken", "i8"),  # of this bar's volume
+)
+WEIGHT = packed_record(  # what a strategy's positions came to when it was last asked; of the account only `marks`
+    ("marks", "i8"),  # how often a mark or a position had moved
+    ("gross", "i8"),
+    ("net", "i8"),
 )
 TOUCHED = packed_record(("instrument", "i8"))

@@ -37,6 +37,7 @@ from kernel.rows import (
     TALLY,
     TIME_MIN,
     TOUCHED,
+    WEIGHT,
     packed_record,
 )
 from kernel.schema import EVENT
@@ -72,6 +73,7 @@ class State(NamedTuple):
     frame: np.ndarray
     items: np.ndarray
     bounds: np.ndarray
+    weights: np.ndarray
     spare: np.ndarray
     inputs: np.ndarray
     out: np.ndarray
@@ -102,6 +104,7 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
     ("frame", FRAME),
     ("items", ITEMS),
     ("bounds", BOUND),
+    ("weights", WEIGHT),
     ("spare", EVENT),
     ("inputs", EVENT),
     ("out", EVENT),
@@ -260,6 +263,7 @@ def new_state(
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
         "items": 1,
         "bounds": rows,
+        "weights": strategies + 1,
         "spare": 1,
         "inputs": capacity.batch,
         "out": max(2 * room, capacity.batch),
@@ -284,6 +288,7 @@ def _fill_tables(state: State, rules: Rules, limits: dict[str, Any], listed: lis
     purse.cash = purse.paid_in = account.peak = rules.cash
     purse.rate = SHARE
     state.purses["settled_day"] = TIME_MIN
+    state.weights["marks"][0] = 1
     account.trading_state = TradingState.ACTIVE
     account.cursor = -1
     account.ts = account.equity_due = TIME_MIN
@@ -397,3 +402,4 @@ def load_state(state: State, saved: dict[str, bytes]) -> None:
         if rows.size != table.size:
             raise ValueError(f"the snapshot's table {name} has {rows.size} rows, this run's has {table.size}")
         table[:] = rows
+    state.weights["marks"][0] += 1

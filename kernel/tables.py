@@ -27,6 +27,7 @@ from kernel.rows import (
     SEGMENT,
     TALLY,
     TOUCHED,
+    WEIGHT,
 )
 from kernel.schema import EVENT
 from kernel.state import TABLES
@@ -36,6 +37,7 @@ _account, _book, _position, _market = (record_view(dtype) for dtype in (ACCOUNT,
 _order, _gone, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, GONE, FILL, TOUCHED, LIMITS))
 _purse, _lot, _charge, _segment = (record_view(dtype) for dtype in (PURSE, LOT, CHARGE, SEGMENT))
 _items, _bound = record_view(ITEMS), record_view(BOUND)
+_weight, _WEIGHT = record_view(WEIGHT), WEIGHT.itemsize
 _builder, _BUILDER = record_view(BUILDER), BUILDER.itemsize
 _BOUND, _tally, _TALLY, _LIMITS = BOUND.itemsize, record_view(TALLY), TALLY.itemsize, LIMITS.itemsize
 _rules, _instrument, _program = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM))
@@ -129,6 +131,12 @@ def segment_row(s, segment):
 def bound(s, instrument):
     assert 0 <= instrument < s.bounds_count
     return _bound(s.bounds + instrument * _BOUND)
+
+
+@jit
+def weight(s, strategy):
+    assert 0 <= strategy < s.weights_count
+    return _weight(s.weights + strategy * _WEIGHT)
 
 
 @jit

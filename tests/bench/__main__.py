@@ -86,6 +86,11 @@ def risk_rows(bars: int) -> list[Row]:
         row(f"all risk checks on / off ({on / 1e6:.2f} / {off / 1e6:.2f} M orders/s)", on / off, 0.7, at_least=True)
     ]
     rows.append(row("  with them on, M bars/s, an order nearly every bar", on * an_order / 1e6, None))
+    on, off, an_order = risk.checks_on_against_off(loops.workload(50, bars // 50), STRATEGIES, "Heavy")
+    name = f"  SMA + RSI with a stop per trade, an order every {an_order:.0f} bars"
+    rows.append(
+        row(f"{name} ({on * an_order / 1e6:.1f} / {off * an_order / 1e6:.1f} M bars/s)", on / off, 0.7, at_least=True)
+    )
     for symbols in (1, 50):
         many, few, left = risk.many_against_few(loops.workload(symbols, bars // symbols), STRATEGIES)
         name = f"1,024 resting orders / 16, {symbols} symbol{'s' * (symbols > 1)}, {left:,} left"

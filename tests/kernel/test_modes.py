@@ -12,7 +12,7 @@ from kernel.jit import COMPILED
 from tests.kernel.one_run import one_run
 
 ROOT = Path(__file__).parents[2]
-SLICES = 450  # some 1,200 bars
+SLICES, MANY = 150, 450  # some 400 and 1,200 bars
 pytestmark = pytest.mark.skipif(not COMPILED, reason="compares the compiled with the interpreted run")
 
 
@@ -22,12 +22,13 @@ def process(jit: int, hash_seed: int, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, *arguments], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_compiled_interpreted_and_hash_seeds(load):
-    ways = [(0, 1, SLICES), (1, 2, SLICES), (0, 3, SLICES // 8)]  # jit, hash seed, slices
+@pytest.mark.parametrize("count", [SLICES, pytest.param(MANY, marks=pytest.mark.sim)])
+def test_compiled_interpreted_and_hash_seeds(load, count):
+    ways = [(0, 1, count), (1, 2, count), (0, 3, count // 8)]  # jit, hash seed, slices
     others = [process(jit, seed, "-m", "tests.kernel.one_run", str(slices)) for jit, seed, slices in ways]
-    here = {slices: one_run(slices) for slices in (SLICES, SLICES // 8)}
-    assert here[SLICES]["bars"] > 1_150
-    assert here[SLICES]["fills"] > 100
+    here = {slices: one_run(slices) for slices in (count, count // 8)}
+    assert here[count]["bars"] > 2.5 * count
+    assert here[count]["fills"] > count // 5
     for other, (jit, _, slices) in zip(others, ways, strict=True):
         said, _ = other.communicate(timeout=120)
         assert other.returncode == 0

@@ -1,6 +1,7 @@
 """Power lost at every operation of a writer, in every way: nothing promised is lost, nothing invented, no false alarm.
 
-`ONETAPE_TORTURE=500000 ./just torture tests/simulation` tries that many states; 20,000 without.
+1,000 states in the suite, 5,000 in `./just sim`; `ONETAPE_TORTURE=500000 ./just torture tests/simulation` tries that many,
+20,000 without.
 """
 
 import os
@@ -16,7 +17,7 @@ from tests.simulation.sessions import play
 from tests.simulation.worlds import World, crashes, lay_out
 
 SHARES = 4  # so that several test processes work at once
-STATES = 5_000
+STATES, SIM_STATES = 1_000, 5_000
 TORTURE_STATES = int(os.environ.get("ONETAPE_TORTURE", "20000"))
 
 
@@ -42,6 +43,12 @@ def explore(room: Path, share: int, states: int) -> int:
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_crash_at_every_operation(room, share):
     assert explore(room, share, STATES) >= STATES / SHARES
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("share", range(SHARES))
+def test_more_crashes(room, share):
+    assert explore(room, SHARES * 1_000 + share, SIM_STATES) >= SIM_STATES / SHARES
 
 
 @pytest.mark.torture
