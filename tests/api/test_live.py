@@ -228,6 +228,7 @@ def test_another_configuration_is_refused(home, call):
     assert stored(account_of(home))[0].tobytes() == before
 
 
+@pytest.mark.e2e
 def test_other_code_goes_on_where_the_tape_stands(home, call, good, strategy_file):
     """Orders and money are the tape's, memory is warmed up on its bars, and both are said; the day replays."""
     path = strategy_file(MINE)

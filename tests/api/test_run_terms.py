@@ -209,6 +209,7 @@ class ByTick:
 '''
 
 
+@pytest.mark.e2e
 def test_ticks_over_a_change(tmp_path, load, good):
     """Trades of two days; on the second the lot is another, from before its first tick on."""
     home = make_tick_home(tmp_path / "home")

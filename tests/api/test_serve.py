@@ -299,6 +299,7 @@ def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
         assert fills() == 2
 
 
+@pytest.mark.e2e
 def test_hints_bring_what_is_new_at_once(tmp_path, monkeypatch):
     """With looks half a minute apart, what is in the read models within moments came by a hint."""
     monkeypatch.setattr(following, "INTERVAL_S", 30.0)

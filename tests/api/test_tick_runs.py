@@ -236,6 +236,7 @@ def test_a_paper_day_that_goes_on_loses_nothing_and_repeats_nothing(home, good, 
     assert good(home, "verify", "main-paper")["tape_digest"] == again["tape_digest"]
 
 
+@pytest.mark.e2e
 def test_late_ticks_are_refused(home, call):
     from tests.api.tick_home import write_ticks
 
