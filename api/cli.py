@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from api import arguments_home as home
@@ -98,6 +99,7 @@ def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@cache
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="onetape", description="One tape. Backtest, paper and live are the same replay.", epilog=EPILOG

@@ -79,9 +79,9 @@ def test_commands_parse(page, line, capsys):
 
 
 def test_just_recipes_exist():
-    recipes = set(re.findall(r"^([a-z]+)(?: \*args)?:", (ROOT / "justfile").read_text(), re.M))
+    recipes = set(re.findall(r"^([a-z0-9]+)(?: \*args)?:", (ROOT / "justfile").read_text(), re.M))
     for page in PAGES:
-        for recipe in re.findall(r"\./just ([a-z]+)", page.read_text()):
+        for recipe in re.findall(r"\./just ([a-z0-9]+)", page.read_text()):
             assert recipe in recipes, f"{page.name}: ./just {recipe}"
 
 

@@ -55,11 +55,13 @@ def show_time(utc: int, tz: str) -> str:
     return moment.isoformat(sep=" ")
 
 
+@lru_cache(1 << 16)
 def _local_offset(second: int, where: ZoneInfo, fold: int) -> int:
     moment = (_EPOCH + timedelta(seconds=second)).replace(tzinfo=where, fold=fold)
     return int(moment.utcoffset().total_seconds())  # type: ignore[union-attr]
 
 
+@lru_cache(1 << 16)
 def _utc_offset(second: int, where: ZoneInfo) -> int:
     return int(datetime.fromtimestamp(second, UTC).astimezone(where).utcoffset().total_seconds())  # type: ignore[union-attr]
 
