@@ -75,6 +75,10 @@ bench *args:
 torture *args:
     {{ python }} -m pytest -m torture tests "$@"
 
+# Run the whole days and processes that take seconds each.
+e2e *args:
+    {{ python }} -m pytest -m e2e tests "$@"
+
 # Run the simulator over many seeds.
 sim *args:
     {{ python }} -m pytest -m sim tests "$@"

@@ -21,6 +21,7 @@ from adapters.settings_text import (
     ClockOrNone,
     ClockTime,
     Currency,
+    CurrencyOrNone,
     Entries,
     FeeRule,
     Folder,
@@ -63,9 +64,15 @@ class AccountSection(Section):
     """Whose money it is."""
 
     name: Slug = _text("main", "Name of the account, and of its folder under tapes/accounts.")
-    currency: Currency = _text("INR", "Currency of cash, prices and limits.")
-    timezone: Zone = _text("Asia/Kolkata", "Time zone of trading dates and of every time shown.")
+    currency: CurrencyOrNone = _text(
+        "", "Currency of cash, equity and limits; none: that of the only instruments there are, or of the first tape."
+    )
+    timezone: Zone = _text(
+        "Asia/Kolkata", "Time zone of trading dates and of every time shown, where instruments are of several."
+    )
     cash: Money = _text(Decimal(1_000_000), "Opening cash of a backtest or a new paper account.", "money")
+    purses: Entries = _text([], 'Opening cash of other currencies, such as "USD:1000".')
+    fx: str = _text("", "CSV file of the rates between currencies: date,from,to,rate or date,pair,rate.")
     method: Literal["average", "fifo"] = _text(
         "average", "What a sale is said to have cost: average cost, or the oldest lots first."
     )

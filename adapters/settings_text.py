@@ -252,6 +252,9 @@ Slug = Annotated[
     Allowed("1 to 32 of a-z, 0-9, - and _, starting with a letter or digit"),
 ]
 Currency = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2,7}$"), Allowed('3 to 8 capitals or digits such as "INR"')]
+CurrencyOrNone = Annotated[
+    str, Field(pattern=r"^([A-Z][A-Z0-9]{2,7})?$"), Allowed('3 to 8 capitals or digits such as "INR", or "" for none')
+]
 Zone = Annotated[str, checked(check_timezone), Allowed('a time zone such as "Asia/Kolkata"')]
 ClockTime = Annotated[str, checked(check_clock), Allowed('a time of day such as "15:30"')]
 ClockOrNone = Annotated[str, checked(check_clock_or_none), Allowed('a time of day such as "15:20", or "" for none')]

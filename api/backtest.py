@@ -21,7 +21,6 @@ from adapters.tape.sealed import SealedWriter
 from api.bootstrap import (
     Config,
     MarketCount,
-    Request,
     has_ticks_in,
     input_tapes,
     load_strategies,
@@ -30,6 +29,7 @@ from api.bootstrap import (
     make_feed,
 )
 from api.drive import begin, end, go_on, in_order
+from api.request import Request
 from api.run_lock import being_run
 from kernel.engine import Engine
 from kernel.errors import NotFound

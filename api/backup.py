@@ -118,7 +118,7 @@ class _Copier:
                 check_instruments(self._home, open_tape(folder))
         instruments = self._home / "instruments"
         self._file(instruments / "instruments.json")
-        own = ("sessions.toml", "sessions.json", "charges.toml", "universes/*.csv")
+        own = ("sessions.toml", "sessions.json", "charges.toml", "universes/*.csv", "fx/*.csv")
         for path in sorted(path for pattern in own for path in instruments.glob(pattern)):
             self._file(path)
         for path in sorted((self._home / "secrets").rglob("*")) if with_secrets else ():

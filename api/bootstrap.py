@@ -2,16 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from adapters.files import canonical_json
-from adapters.market.feed import MERGE_RULE, TICKS_RULE, MarketFeed, Selection
+from adapters.market.dated import Facts
+from adapters.market.feed import TICKS_RULE, MarketFeed, Selection
 from adapters.market.instruments import Instrument, Registry
-from adapters.market.reader import bar_batches
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.market.ticks import KINDS, has_ticks
 from adapters.reference.universe import Span
@@ -19,17 +18,22 @@ from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
 from adapters.tape.digest import TapeDigest
 from api.days import day_bounds
+from api.request import Request
 from api.run_charges import charged, with_margins
 from api.run_instruments import find_symbol, instrument_rows, masters_of
+from api.run_money import cash_rows, money_config, money_of, rate_rows, zone_of
+from api.run_selection import first_open, first_span, in_order_asked, reach_of, selection_config
 from api.run_sessions import calendar_numbers, expiry_config, session_config, timers_of
+from api.run_terms import terms_config, terms_rows
 from api.run_universe import members_of, spans_of_run, universe_config, with_bars
 from kernel.codehash import kernel_hash
 from kernel.codes import Product
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, NotReplayable
+from kernel.schema import join_rows, take_rows
 from kernel.state import Capacity, Rules
 from kernel.terms import charges_of, terms_of
-from kernel.units import MONEY_MAX, SHARE
+from kernel.units import SHARE
 
 DAY = 86_400_000_000_000
 HOUR = 3_600_000_000_000
@@ -37,27 +41,6 @@ MINUTE = 60_000_000_000
 LAST_MARKET = max(KINDS.values())  # Kind: what market tapes hold beside corporate actions
 log = logging.getLogger("onetape")
 Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks of a run, beside the settings. Dates are local days of the account's timezone, inclusive."""
-
-    strategies: Sequence[str]
-    symbols: Sequence[str] = ()
-    first_day: str | None = None
-    last_day: str | None = None
-    cash: str | None = None
-    fees: str | None = None
-    charges: str | None = None
-    product: str | None = None
-    venue: str | None = None
-    seed: int | None = None
-    tapes: Sequence[str] = ()
-    warm_up_days: int | None = None
-    universe: str | None = None
-    square_off: str | None = None
-    bars: str | None = None
 
 
 def load_strategies(specs: Sequence[str]) -> list[Loaded]:
@@ -87,35 +70,40 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
     numbers = {one.number for one in chosen}
     tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]  # anything of them
     ticking = has_ticks(tapes, numbers)
-    currency, timezone = _one(chosen, "currency"), _one(chosen, "tz")
+    money = money_of(settings, request.currency, request.cash, chosen, in_order_asked(request, tapes))
+    timezone = zone_of(settings, chosen)
     warm_up = _warm_up(settings, request)
     if ticking and (warm_up or request.universe):
         raise ConfigError(
             f"{'a universe' if request.universe else 'days to warm up on'}: with bars only, not with ticks"
         )
-    selection = _selection(request, tapes, timezone, warm_up) | ({"merge": TICKS_RULE} if ticking else {})
+    selection = selection_config(request, tapes, timezone, warm_up) | ({"merge": TICKS_RULE} if ticking else {})
     if request.universe:
         days = (request.first_day, request.last_day)
         selection["universe"] = universe_config(request.universe, universe, days, timezone, warm_up * DAY)
     calendars = calendar_numbers(settings, (one.calendar for one in chosen))
-    rows = with_margins(instrument_rows(chosen, request.first_day, calendars), settings)
+    reach = reach_of(tapes, selection)
+    begins = first_open(tapes, numbers, selection, reach[0]) if len(money.currencies) > 1 else reach[0]
+    rates = request.fx or settings.account.fx
+    fx = money_config(home, money, rates, (begins, reach[1]), settings.account.timezone)
+    rows = with_margins(instrument_rows(chosen, request.first_day, calendars, reach[0]), settings)
     charge_rule = request.charges or settings.charges.rule
     product = request.product or settings.run.product
     if (request.square_off or settings.session.square_off) and product == "none":
         log.warning("square-off closes INTRADAY positions: orders that name no product are none (--product intraday)")
     fees = _fees(settings, request, charge_rule)
-    reach = _reach(tapes, selection)
     charges, rows = charged(home, charge_rule, rows, *reach, timezone)
     seed = settings.run.seed if request.seed is None else request.seed
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed {seed}: it is between 0 and 2**63 - 1")
     return {
         "mode": mode,
-        "currency": currency,
+        "currency": money.currencies[0],
         "timezone": timezone,
-        "cash": _cash(settings, request),
+        "cash": money.cash,
         "fees": fees,
-        "rules": _rules(settings, request, tapes, seed, fees) | _bars(settings, request, tapes, numbers),
+        "rules": _rules(settings, request, tapes, seed, fees, len(money.currencies))
+        | _bars(settings, request, tapes, numbers),
         "limits": _limits(settings, [one.definition.name for one in strategies]),
         "capacity": {
             "open_orders": settings.capacity.open_orders,
@@ -138,6 +126,8 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "seed": seed,
         "selection": selection,
         **({"charges": charges} if charges else {}),
+        **terms_config(registry, rows, *reach),
+        **fx,
         **expiry_config(home, settings, rows, calendars, reach[1], timezone),
         **session_config(home, settings, calendars, *reach, request.square_off),
     }
@@ -171,57 +161,6 @@ def _warm_up(settings: Settings, request: Request) -> int:
     return days
 
 
-def _selection(request: Request, tapes: Sequence[Manifest], timezone: str, warm_up: int) -> Config:
-    first_ts = day_bounds(request.first_day, timezone)[0] if request.first_day else None
-    last_ts = day_bounds(request.last_day, timezone)[1] if request.last_day else None
-    if first_ts is not None and last_ts is not None and first_ts > last_ts:
-        raise ConfigError(f"--from {request.first_day} is after --to {request.last_day}")
-    return {
-        "tapes": [{"name": tape.name, "content_digest": tape.content_digest} for tape in tapes],
-        "first_ts": first_ts - warm_up * DAY if first_ts is not None else None,
-        "last_ts": last_ts,
-        "warm_up_ts": first_ts if warm_up and first_ts is not None else None,
-        "merge": MERGE_RULE,
-    }
-
-
-def _reach(tapes: Sequence[Manifest], selection: Config) -> tuple[int, int]:
-    """First and last ns UTC at which there may be bars or ticks."""
-    held = [tape for tape in tapes if tape.bars or tape.ticks]
-    first, last = min(tape.first_ts for tape in held), max(tape.last_ts for tape in held)
-    first = max(first, selection["first_ts"]) if selection["first_ts"] is not None else first
-    last = min(last, selection["last_ts"]) if selection["last_ts"] is not None else last
-    return first, max(first, last)
-
-
-def first_span(tapes: Sequence[Manifest]) -> int:
-    """How long the first bar of the tapes is, ns; of several tapes that of the earliest, 0 of ticks."""
-    first = min((tape for tape in tapes if tape.bars), key=lambda tape: (tape.first_ts, tape.name), default=None)
-    if first is None:
-        return 0
-    return int(next(bar_batches(first.path, batch_rows=1, columns=("span",)))["span"][0])
-
-
-def _one(instruments: Sequence[Any], what: str) -> str:
-    """The currency or timezone that all share: one run keeps one currency and one calendar."""
-    values = sorted({getattr(instrument, what) for instrument in instruments})
-    if len(values) > 1:
-        word = {"tz": "timezones"}.get(what, "currencies")
-        raise ConfigError(f"the instruments have different {word} ({', '.join(values)}): choose with --symbols")
-    return str(values[0])
-
-
-def _cash(settings: Settings, request: Request) -> int:
-    if request.cash is None:
-        return settings.account.cash_units
-    from adapters.settings_text import read_amount, units_of
-
-    try:
-        return units_of(read_amount(request.cash, 1, MONEY_MAX - 1))
-    except ValueError as error:
-        raise ConfigError(f"--cash {request.cash}: {error}") from None
-
-
 def _fees(settings: Settings, request: Request, charge_rule: str) -> str:
     """The fee rule as text: none beside a charge schedule, which says all there is to pay."""
     if charge_rule == "none":
@@ -237,7 +176,9 @@ def _limits(settings: Settings, names: Sequence[str]) -> dict[str, Any]:
     return {**settings.limits.as_units(), **({"strategies": of_strategies} if of_strategies else {})}
 
 
-def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed: int, fee_rule: str) -> dict[str, int]:
+def _rules(
+    settings: Settings, request: Request, tapes: Sequence[Manifest], seed: int, fee_rule: str, currencies: int
+) -> dict[str, int]:
     from adapters.settings_text import parse_fee_rule
     from adapters.venue_text import parse_venue
 
@@ -256,6 +197,7 @@ def _rules(settings: Settings, request: Request, tapes: Sequence[Manifest], seed
         "product": int(Product[(request.product or settings.run.product).upper()]),
         "fifo": int(settings.account.method == "fifo"),
         "unsettled_block": settings.account.unsettled_blocked * (SHARE // 100),
+        "currencies": currencies if currencies > 1 else 0,
     }
     set_ones = {name: value for name, value in books.items() if value}
     return {"simulate": 1, "equity_interval": interval, "seed": seed, **fees, **venue, **set_ones}
@@ -339,7 +281,16 @@ class MarketCount:
 
 def make_feed(home: Path, tapes: Sequence[Manifest], config: Config) -> MarketFeed:
     """The inputs of a configuration. Raises NotReplayable when a calendar is not what it was."""
-    return MarketFeed([tape.path for tape in tapes], selection_of(config), timers_of(home, config))
+    paths = [tape.path for tape in tapes]
+    return MarketFeed(paths, selection_of(config), timers_of(home, config), facts_of(home, config))
+
+
+def facts_of(home: Path, config: Config) -> Facts | None:
+    """The events of a configuration that are on no market tape, beside timers. Raises NotReplayable."""
+    rows, opening = join_rows([rate_rows(home, config), terms_rows(config)]), cash_rows(config)
+    if len(rows) + len(opening) == 0:
+        return None
+    return Facts(take_rows(rows, np.argsort(rows["ts_init"], kind="stable")), opening)
 
 
 def make_ref(config: Config, bars: int, quotes: int = 0, trades: int = 0) -> bytes:

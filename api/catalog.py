@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import duckdb
 
 from adapters.market.instruments import Registry
-from adapters.market.tape import BARS, list_tapes
 from adapters.tape.families import split_rows, to_table
 from adapters.tape.frame import SCHEMA_ID
 from adapters.tape.layouts import layout_of
@@ -32,13 +31,6 @@ NOTE_COLUMNS = {"seq": "BIGINT", "note": "VARCHAR"}
 PLACE_OF_TAPE = {"runs": -2, "accounts": -4, "market": -2}  # in the path of a file, from its end
 NOTES_NAME = NOTES.removesuffix(".parquet")
 NO_NOTES = "SELECT ''::VARCHAR AS tape, 0::BIGINT AS seq, ''::VARCHAR AS note LIMIT 0"
-BARS_QUERY = """
-SELECT i.symbol, make_timestamp_ns(e.ts_init - e.span) AS opened, make_timestamp_ns(e.ts_init) AS available,
-       make_timestamp(e.ts_init // 1000)::DATE AS day, e.open / i.px_scale AS open, e.high / i.px_scale AS high,
-       e.low / i.px_scale AS low, e.close / i.px_scale AS close, e.volume, {open_interest} AS open_interest,
-       e.instrument, {lot.tape} AS tape
-FROM {lot.source} e JOIN instruments i ON i.number = e.instrument
-"""
 
 
 class StoredFile(NamedTuple):
@@ -133,15 +125,6 @@ def add_names(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
     ]
     if rows:
         connection.executemany("INSERT INTO instruments VALUES (?, ?, ?, ?, ?, ?)", rows)
-
-
-def add_bars(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
-    """The view `bars` over all market tapes, none when there are no bars."""
-    paths = [(tape.path / BARS).relative_to(home).as_posix() for tape in list_tapes(home) if tape.bars]
-    if paths:
-        lots = sealed_lots(connection, home, "bars", [StoredFile("market", path, path) for path in paths])
-        parts = [BARS_QUERY.format(lot=lot, open_interest=lot.column("open_interest", "BIGINT")) for lot in lots]
-        connection.execute("CREATE VIEW bars AS " + " UNION ALL ".join(parts))
 
 
 def add_events(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:

@@ -1,6 +1,6 @@
 """Local days as spans of ns UTC."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from kernel.errors import ConfigError
@@ -20,3 +20,8 @@ def day_bounds(day: str, timezone: str) -> tuple[int, int]:
     if not 1700 < start.year < 2250:
         raise ConfigError(f"{day!r} is beyond the years a tape can hold, 1701 to 2249")
     return int(start.timestamp()) * 10**9, int(end.timestamp()) * 10**9 - 1
+
+
+def local_day(ts: int, timezone: str) -> str:
+    """The local day of `ts`, ns UTC, as YYYY-MM-DD."""
+    return datetime.fromtimestamp(ts // 10**9, UTC).astimezone(ZoneInfo(timezone)).date().isoformat()

@@ -9,7 +9,8 @@ from kernel.units import SCALE
 Config = Mapping[str, Any]
 
 
-IGNORED = ("kernel_hash", "selection")  # may change from start to start; RUN_STARTED records them each time
+# May change from start to start; RUN_STARTED records them each time.
+IGNORED = ("kernel_hash", "selection", "terms", "fx")
 LOOSE = ("isin",)  # of an instrument: a split may change it
 
 

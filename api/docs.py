@@ -158,8 +158,8 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "warming": "1 before the run's first day: signals are dropped",
         "entry_price": "average cost of the position, adjusted; 0 when flat",
         "price": "last close as traded, currency: what one share costs, whatever splits came before; size with it",
-        "cash": "free to spend, currency: without what working orders and shorts hold",
-        "equity": "cash and the value of all positions of the account, currency",
+        "cash": "free to spend in the instrument's currency: without what working orders and shorts hold",
+        "equity": "cash and the value of all positions of the account, in its currency",
         "tick": "smallest price step, adjusted, currency",
         "lot": "quantities are multiples of it",
         "count": "signals placed so far in this call",
@@ -274,6 +274,13 @@ def event_view_table() -> str:
     return table(("view", "family", "columns (besides those of `events`)"), rows)
 
 
+def market_view_table() -> str:
+    """The views over market tapes."""
+    from api.market_views import VIEWS, columns_of
+
+    return table(("view", "columns"), [(f"`{name}`", _code(columns_of(view))) for name, view in VIEWS.items()])
+
+
 def _code(names: list[str]) -> str:
     return " ".join(f"`{name}`" for name in names)
 
@@ -328,6 +335,7 @@ TABLES: list[tuple[str, str, Callable[[], str]]] = [  # page written by hand, th
     ("docs/tape.md", "frame", frame_table),
     ("docs/tape.md", "state", state_tables),
     ("docs/sql.md", "events", event_view_table),
+    ("docs/sql.md", "market", market_view_table),
     ("docs/sql.md", "sql", sql_table),
 ]
 

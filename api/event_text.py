@@ -72,6 +72,8 @@ class EventText:
             said = _order(row, scale)
         elif family == "bar":
             said = _bar(row, scale)
+        elif kind in (Kind.FX_RATE, Kind.CASH_ADJUSTED, Kind.BALANCE):
+            said = self._money(row, kind)
         else:
             said = _SAID[family](row) if family in _SAID else _slots(row, kind, scale)
         if strategy := int(row["strategy"]):
@@ -83,6 +85,19 @@ class EventText:
         if kind == Kind.ORDER_DENIED:
             said.append(f"({denied_text(code, int(row['actual']), int(row['allowed']), scale)})")
         return said
+
+    def _money(self, row: np.void, kind: Kind) -> list[str]:
+        """`USD at 83.25 INR`, `USD 1,000.00`, or a purse's sums by name."""
+        names, number = self._names.currencies, int(row["code" if kind == Kind.CASH_ADJUSTED else "currency"])
+        name = names.get(number, f"currency {number}")
+        if kind == Kind.FX_RATE:
+            return [f"{name} at {amount(int(row['rate']), 10**9)} {names.get(0, '')}".rstrip()]
+        if kind == Kind.CASH_ADJUSTED:
+            return [f"{name} {amount(int(row['amount_money']))}"]
+        return [
+            name,
+            " ".join(f"{slot} {amount(int(row[slot]))}" for slot, _ in FAMILY_OF[kind].slots[1:] if row[slot]),
+        ]
 
     def json(self, row: np.void, note: str | None) -> dict[str, Any]:
         """The same event as a JSON value, with the names of its family."""
@@ -143,11 +158,7 @@ def _guard(row: np.void) -> list[str]:
     return [said for said in (level, text) if said]
 
 
-def _fx(row: np.void) -> list[str]:
-    return [f"currency {int(row['currency'])} at {amount(int(row['rate']), 10**9)}"]
-
-
-_SAID = {"charge": _charged, "guard": _guard, "fx": _fx}
+_SAID = {"charge": _charged, "guard": _guard}
 
 
 def _word(words: Any, code: int) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from adapters.clocks.pacing import MaxClock, PacedClock
 from adapters.kill import KillSwitch
 from adapters.market.feed import MarketFeed
+from adapters.market.instruments import Registry
 from adapters.market.intact import check_inputs, memory_of
 from adapters.market.tape import tapes_folder
 from adapters.market.writer import check_name
@@ -18,19 +19,15 @@ from adapters.settings import Settings
 from adapters.strategies.fault import explain_faults
 from adapters.tape.reader import config_of, holds_anything, read_rows
 from api.backtest import summarise
-from api.bootstrap import (
-    LAST_MARKET,
-    Request,
-    has_ticks_in,
-    input_tapes,
-    load_strategies,
-    make_config,
-    selection_of,
-)
+from api.bootstrap import LAST_MARKET, facts_of, has_ticks_in, input_tapes, load_strategies, make_config, selection_of
 from api.live_cut import Rest, market_inputs_of, taken_at
+from api.request import Request
 from api.restore import spans_of
-from api.run_instruments import numbered_as
+from api.run_instruments import as_begun
+from api.run_money import money_missed
+from api.run_selection import reach_of
 from api.run_sessions import timers_of
+from api.run_terms import terms_config, terms_missed
 from api.session import ACTIONS, BATCH, Session
 from kernel.codes import Flag, KillLevel, Kind
 from kernel.errors import ConfigError, NotReplayable
@@ -119,7 +116,7 @@ def run_live(
     config = make_config(home, settings, request, strategies, "PAPER")
     check_inputs(input_tapes(home, config), memory_of(home))
     if holds_anything(folder):  # one of before runs had numbers of their own goes on under those it has
-        config["instruments"] = numbered_as(config["instruments"], config_of(folder)["instruments"])
+        config["instruments"] = as_begun(config["instruments"], config_of(folder)["instruments"])
     session = Session(folder, settings, config, strategies, home / "views" / "snapshots" / folder.name, switch)
     try:
         clock: Clock = MaxClock(stop) if feed.speed is None else PacedClock(feed.speed, stop, session.idle)
@@ -207,8 +204,23 @@ def _stretches(session: Session, ts: int) -> list[tuple[set[str], int | None, in
     return found
 
 
+def _catch_up(home: Path, session: Session, ts: int) -> np.ndarray:
+    """Have the configuration of an account that goes on after `ts` say what changes since then; what had changed by
+    then and is not in its state, as events of `ts`."""
+    registry, config = Registry.load(home), session.config
+    _, last_ts = reach_of(input_tapes(home, config), config["selection"])
+    session.config = {name: value for name, value in config.items() if name != "terms"}
+    session.config |= terms_config(registry, config["instruments"], ts, last_ts)
+    if "fx" in config:  # what the opening cash was worth is of the account's first day
+        begun = config_of(session.folder)["fx"]["opening_worth"]
+        session.config |= {"fx": config["fx"] | {"opening_worth": begun}}
+    state = session.engine.state
+    late = [*money_missed(home, config, state, ts), terms_missed(registry, config["instruments"], state, ts)]
+    return join_rows(late)
+
+
 def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None]) -> tuple[int, int]:
-    wanted, taken = selection_of(session.config), None
+    wanted, taken, missed = selection_of(session.config), None, join_rows([])
     if session.recovered:
         ts = int(session.engine.account.ts)
         if has_ticks_in(session.config):  # many ticks may have one time, and a crash may have come between them
@@ -217,8 +229,8 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
     paths = [tapes_folder(home) / tape["name"] for tape in session.config["selection"]["tapes"]]
     if session.recovered:
         _refuse_late(home, session, ts, taken)
-    timers = timers_of(home, session.config)
-    feed: Feed = MarketFeed(paths, wanted, timers)
+        missed = _catch_up(home, session, ts)
+    feed: Feed = MarketFeed(paths, wanted, timers_of(home, session.config), facts_of(home, session.config))
     feed = feed if taken is None else Rest(feed, taken)
     slices = Slices(feed, np.zeros(BATCH, session.engine.inputs.dtype))
     bars, ticks, started = 0, 0, False
@@ -228,6 +240,9 @@ def _pump(home: Path, session: Session, clock: Clock, seen: Callable[[int], None
         if not started:
             session.start(rows)
             started = True
+            if len(missed):
+                missed["ts_init"] = int(session.engine.account.ts)
+                session.take(missed)
         session.take(rows)
         session.watch()
         fresh = int((rows["kind"] == int(Kind.BAR)).sum())

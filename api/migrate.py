@@ -10,6 +10,7 @@ from adapters.tape.frame import HEADER_BYTES, SCHEMA_ID, unpack_header
 from adapters.tape.reader import is_sealed, list_account_folders, list_run_folders
 from adapters.tape.scan import segment_paths
 from adapters.tape.sealed import read_manifest
+from api.completing import complete
 from api.publish import publish, published_path
 from api.read_models import HomeTapes, open_database
 from kernel.errors import ConfigError
@@ -41,7 +42,7 @@ def migrate_home(home: Path) -> Migrated:
     with _open(path, done) as connection:
         old = connection.execute("SELECT tape FROM checkpoint WHERE layout <> ? ORDER BY tape", [LAYOUT]).fetchall()
         if done.applied or done.made_anew or old or not _is_current(published):
-            follower = Follower(connection, HomeTapes(home))
+            follower = Follower(connection, HomeTapes(home), complete)
             follower.refresh()
             done.unread = follower.problems
             known = {name for (name,) in connection.execute("SELECT tape FROM checkpoint").fetchall()}
@@ -54,7 +55,7 @@ def migrate_home(home: Path) -> Migrated:
 def publish_home(home: Path) -> Path:
     """Bring the read models level with the tapes and publish them. Raises ConfigError while a server runs."""
     with open_database(home / "views" / "serve.duckdb") as connection:
-        follower = Follower(connection, HomeTapes(home))
+        follower = Follower(connection, HomeTapes(home), complete)
         follower.refresh()
         path = publish(home, connection)
         for tape, problem in follower.problems.items():

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 
 from adapters.files import make_folder, sync_file, sync_folder
-from api.catalog import add_bars, add_events, add_names, fill_marks, make_catalog
+from api.catalog import add_events, add_names, make_catalog
+from api.market_views import add_market
 from kernel.errors import OnetapeError
 from projections.migrate import migrate
 from projections.tables import READ_MODELS
@@ -41,10 +42,8 @@ def publish(home: Path, models: duckdb.DuckDBPyConnection) -> Path:
         for table in OWN:
             made.execute(f"DROP TABLE {table}")
         add_names(made, home)
-        add_bars(made, home)
-        catalog = make_catalog(home, hot=False)
-        add_events(made, catalog)
-        fill_marks(made, catalog)
+        add_market(made, home)
+        add_events(made, make_catalog(home, hot=False))
         made.execute("CHECKPOINT")
     sync_file(unfinished)
     os.replace(unfinished, target)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from adapters.tape.reader import list_account_folders, list_run_folders, read_rows
+from adapters.tape.reader import Tail, is_sealed, list_account_folders, list_run_folders, read_rows
 from kernel.errors import ConfigError, NotFound
 from projections.follow import Batch
 from projections.migrate import migrate
@@ -32,6 +32,25 @@ class HomeTapes:
     def rows(self, folder: Path, from_seq: int) -> Iterator[Batch]:
         with suppress(NotFound):  # a folder whose first frame is still to come
             yield from read_rows(folder, from_seq)
+
+
+class GrowingTapes(HomeTapes):
+    """The same for one who reads on and on: where it stopped in a growing tape it goes on, without a walk to there."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self._tails: dict[Path, Tail] = {}
+
+    def rows(self, folder: Path, from_seq: int) -> Iterator[Batch]:
+        if is_sealed(folder):
+            yield from super().rows(folder, from_seq)
+            return
+        tail = self._tails.pop(folder, None)  # kept only once it came to an end
+        if tail is None or tail.next_seq != from_seq:
+            tail = Tail(folder, from_seq)
+        with suppress(NotFound):
+            yield from tail.poll()
+            self._tails[folder] = tail
 
 
 def open_database(path: Path) -> duckdb.DuckDBPyConnection:

@@ -4,10 +4,8 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import date as day_of
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -27,7 +25,7 @@ from adapters.tape.reader import (
 from api.backtest import decimal_text
 from api.bootstrap import Config, MarketCount, input_tapes, make_engine, make_feed, strategies_of
 from api.compare import Comparer, Divergence
-from api.days import day_bounds
+from api.days import day_bounds, local_day
 from api.drive import begin, end, go_on, in_order
 from api.restore import Restored, restore, spans_of, written_by
 from kernel.codehash import kernel_hash
@@ -258,10 +256,6 @@ def replay_date(home: Path, date: str) -> list[Outcome]:
         )
         raise NotFound(f"nothing was recorded on {date}: {hint}")
     return outcomes
-
-
-def local_day(ts: int, timezone: str) -> str:
-    return datetime.fromtimestamp(ts / 1e9, ZoneInfo(timezone)).strftime("%Y-%m-%d")
 
 
 def _ordinal(day: str) -> int:

@@ -21,6 +21,7 @@ __all__ = ["html_report", "terminal_report"]
 TRADES_MOST = 1_000  # rows in the page; beyond, the first and last half of it
 BARS_MOST = 40  # rows of a bar list; beyond, the best and worst half of it
 SEGMENTS_MOST = 6  # columns of charges
+SETTLEMENTS_MOST = 40  # rows of them, the largest
 HEAT_STEPS = 6
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -67,6 +68,9 @@ class _Words:
     def price(self, units, scale=fmt.SCALE):
         return _minus(fmt.price_text(units, self.currency, scale))
 
+    def inputs(self, data):
+        return fmt.inputs_text(data)
+
     def trip(self, trip):
         return fmt.trip_line(trip, self.timezone)
 
@@ -103,7 +107,7 @@ class _Words:
         return "up" if (number or 0) > 0 else "down" if (number or 0) < 0 else ""
 
     def many(self, number, noun):
-        return f"{self.count(number)} {noun}" + ("" if number == 1 else "s")
+        return _minus(fmt.many_text(number, noun, self.currency))
 
 
 def _view(data):
@@ -124,6 +128,9 @@ def _view(data):
         "instruments": _bar_list(data["by_instrument"], "symbol"),
         "strategies": _bar_list(data["by_strategy"], "strategy"),
         "charges": fmt.charge_table(data["charges"], SEGMENTS_MOST) if data["charges"] else None,
+        "settlements": data["settlements"][:SETTLEMENTS_MOST],
+        "settlements_charged": any(row["charges"] for row in data["settlements"]),
+        "settlements_left_out": max(len(data["settlements"]) - SETTLEMENTS_MOST, 0),
         "trades_first": trades[:half] if left_out else trades,
         "trades_last": trades[-half:] if left_out else [],
         "trades_left_out": left_out,

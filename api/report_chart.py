@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 1600, 1000
 COLUMNS = 798  # of two points each, and the two ends: never more than 1,598 points a path
 GAP_STEPS = 3  # a pause longer than this many usual steps (night, weekend) is drawn as this many
 TICKS_MOST = 11
+TRIPS_MOST = 20  # marks on the equity line
 PHONE_GAP, DESKTOP_GAP = 24.0, 7.5  # least distance of time labels, in percent of the width
 
 
@@ -144,6 +145,7 @@ def build_charts(data):
         "times": time_ticks(ts, x, data["timezone"]),
         "equity": _equity_chart(x, equity, data["cash"], data["currency"]),
         "drawdown": _drawdown_chart(x, drawdown),
+        "trips": [round(100 * float(np.interp(trip["ts"], ts, x)), 2) for trip in data["trips"][:TRIPS_MOST]],
         "exposure": _exposure_chart(x, exposure, equity) if exposure.any() else None,
         "keep": downsample(x, equity),
         "x": x,

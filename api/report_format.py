@@ -64,12 +64,27 @@ def charge_table(rows, most):
     return [name or "no segment" for name in names], [(i, c, sum(c)) for i, c in items.items()], columns, sum(columns)
 
 
+def inputs_text(data):
+    """What a run was fed with, bars made of trades among the bars: 750 bars, 1,080 quotes, 720 trades."""
+    named = (("bars", "bar"), ("quotes", "quote"), ("market_trades", "trade"))
+    parts = [many_text(data[name], noun, data["currency"]) for name, noun in named if data[name]]
+    return ", ".join(parts) or "no bars"
+
+
+def many_text(number, noun, currency):
+    """1 bar, 2 bars."""
+    return f"{count_text(number, currency)} {noun}" + ("" if number == 1 else "s")
+
+
 def trip_line(trip, timezone):
-    """A trip in a sentence."""
+    """A trip in a sentence, with who did it and why where a person or a file says so."""
     if trip["kind"] != "TRIPPED":
-        return f"{stamp_text(trip['ts'], timezone)} the kill switch was reset"
-    what = f"kill switch at {trip['level']}" if trip["level"] else f"{trip['strategy']} stopped"
-    return f"{stamp_text(trip['ts'], timezone)} {what}" + (f": {trip['text']}" if trip["text"] else "")
+        what = "the kill switch was reset"
+    else:
+        what = f"kill switch at {trip['level']}" if trip["level"] else f"{trip['strategy']} stopped"
+        what += f": {trip['text']}" if trip["text"] else ""
+    said = (f" by {trip['who']}" if trip["who"] else "") + (f": {trip['why']}" if trip["why"] else "")
+    return f"{stamp_text(trip['ts'], timezone)} {what}{said}"
 
 
 def axis_text(units, currency, step_units):

@@ -14,6 +14,7 @@ from projections.statistics import figures
 COLUMNS, ROWS = 60, 5  # of the equity curve, in characters; a braille character holds 2 x 4 dots
 TRADES_SHOWN = 5
 SEGMENTS_MOST = 3  # columns of charges
+SETTLEMENTS_MOST = 8  # rows of them, the largest
 _ASCII = str.maketrans({"₹": "Rs ", "€": "EUR ", "£": "GBP ", "¥": "JPY ", "–": "-", "·": "|", "→": "->"})
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bit of (column, row from the top)
 
@@ -31,7 +32,7 @@ def terminal_report(data, console):
     for fault in data["faults"]:
         console.print(text(f"FAULT at seq {fault['seq']} in {fault['strategy']}: {fault['text']}", "bold red"))
     if data["anomalies"]:
-        console.print(text(f"ANOMALIES: {data['anomalies']} venue reports refused at the door", "bold red"))
+        console.print(text(f"ANOMALIES: {_counted(data['anomaly_reasons'], data)}", "bold red"))
     for trip in data["trips"]:
         console.print(text(f"TRIP at seq {trip['seq']}: {fmt.trip_line(trip, data['timezone'])}", "bold red"))
     console.print(_figures_panel(data, run_figures, text))
@@ -43,6 +44,8 @@ def terminal_report(data, console):
         console.print(_trades(data, text))
     if data["charges"]:
         console.print(_charges(data, text))
+    if data["settlements"]:
+        console.print(_settlements(data, text))
     console.print(_digests(data, text))
 
 
@@ -51,15 +54,18 @@ def _head(data, text):
     head.append_text(text(data["mode"], "bold reverse"))
     zone = data["timezone"]
     period = f"\n{fmt.stamp_text(data['first_ts'], zone)} → {fmt.stamp_text(data['last_ts'], zone)} {zone}"
-    head.append_text(text(period if data["bars"] else "\nno bars", "dim"))
+    head.append_text(text(period if data["events"] else "\nno bars", "dim"))
     head.append_text(text(f"\nrun {data['run_id']}", "dim"))
     return head
 
 
 def _denials(data, text):
     """Why orders were refused before they were sent, the commonest first."""
-    reasons = [f"{fmt.count_text(row['count'], data['currency'])} {row['reason']}" for row in data["denied_reasons"]]
-    return text(f"Denied before sending: {'; '.join(reasons)}", "yellow")
+    return text(f"Denied before sending: {_counted(data['denied_reasons'], data)}", "yellow")
+
+
+def _counted(reasons, data):
+    return "; ".join(f"{fmt.count_text(row['count'], data['currency'])} {row['reason']}" for row in reasons)
 
 
 def _tone(number):
@@ -72,7 +78,6 @@ def _figures_panel(data, run_figures, text):
     def money(units, signed=False):
         return fmt.money_text(units, currency, 2, signed)
 
-    speed = "" if not data["bars_per_second"] else f" at {fmt.count_text(round(data['bars_per_second']), currency)}/s"
     left = [
         ("Net PnL", money(run_figures.net, True), _tone(run_figures.net)),
         ("Return", fmt.percent_text(run_figures.return_fraction, 2, True), _tone(run_figures.net)),
@@ -103,11 +108,12 @@ def _figures_panel(data, run_figures, text):
             name, value, style = side[i] if i < len(side) else ("", "", "")
             cells += [text(name, "dim"), text(value, style)]
         grid.add_row(cells[0], cells[1], text("  "), cells[2], cells[3])
-    return Panel(grid, box=ROUNDED, border_style="dim", width=78, subtitle=text(_bars(data, speed), "dim"))
+    return Panel(grid, box=ROUNDED, border_style="dim", width=78, subtitle=text(_inputs(data), "dim"))
 
 
-def _bars(data, speed):
-    return f"{fmt.count_text(data['bars'], data['currency'])} bars{speed}"
+def _inputs(data):
+    speed = data["inputs_per_second"]
+    return fmt.inputs_text(data) + (f" at {fmt.count_text(round(speed), data['currency'])}/s" if speed else "")
 
 
 def _curve(data, plain, text):
@@ -191,6 +197,28 @@ def _charges(data, text):
         shown = [*cells, sum_of] if len(segments) > 1 else cells
         money = [text(fmt.money_text(units, data["currency"]) if units else "") for units in shown]
         table.add_row(text(item), *money, end_section=item != "All" and (item, cells, sum_of) == rows[-2])
+    return table
+
+
+def _settlements(data, text):
+    """What the end of days and contracts did to positions."""
+    rows = data["settlements"]
+    table = Table(box=None, padding=(0, 1), width=78, header_style="dim")
+    table.add_column("Settlements", no_wrap=True, overflow="ellipsis", ratio=3)
+    table.add_column("", no_wrap=True)
+    table.add_column("Times", justify="right", no_wrap=True)
+    table.add_column("Last", no_wrap=True)
+    table.add_column("Realised", justify="right", no_wrap=True)
+    for row in rows[:SETTLEMENTS_MOST]:
+        table.add_row(
+            text(row["symbol"]),
+            text(row["what"]),
+            text(fmt.count_text(row["count"], data["currency"])),
+            text(fmt.stamp_text(row["last_ts"], data["timezone"]), "dim"),
+            text(fmt.money_text(row["realized"], data["currency"], 2, True), _tone(row["realized"])),
+        )
+    if len(rows) > SETTLEMENTS_MOST:
+        table.add_row(text(f"and {len(rows) - SETTLEMENTS_MOST} smaller ones", "dim"))
     return table
 
 

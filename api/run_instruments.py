@@ -8,6 +8,7 @@ from typing import Any
 from adapters.market.instrument import FOREVER, Instrument
 from adapters.market.instrument_rows import to_row
 from adapters.market.instruments import Registry
+from api.days import local_day
 from kernel.errors import NotFound
 
 Row = dict[str, Any]
@@ -15,6 +16,7 @@ SAID = (  # written where they are not as by default
     *("kind", "exchange", "segment", "isin", "expiry", "strike", "right", "underlying", "settlement"),
     *("multiplier", "price_decimals", "qty_decimals"),
 )
+TERMS = ("tick", "lot", "freeze")  # what a run is told when it changes
 
 
 def find_symbol(registry: Registry, symbol: str, on: str | None = None) -> int:
@@ -34,13 +36,17 @@ def find_symbol(registry: Registry, symbol: str, on: str | None = None) -> int:
     raise NotFound(f"nothing is called {symbol!r} on {on}, the run's first day, only from {spans}: {mend}")
 
 
-def instrument_rows(chosen: Sequence[Instrument], day: str | None, calendars: Mapping[str, int]) -> list[Row]:
-    """The rows of a configuration: numbers from 0 in order of the registry's, with symbol and terms of `day`, or as
-    they are now; `master` is the registry number where that is another. `calendars`: numbers by name.
+def instrument_rows(
+    chosen: Sequence[Instrument], day: str | None, calendars: Mapping[str, int], first_ts: int | None = None
+) -> list[Row]:
+    """The rows of a configuration: numbers from 0 in order of the registry's, with the symbol of `day`, or as it is
+    now, and the terms of the local day of `first_ts`, ns UTC, or of `day`; `master` is the registry number where that
+    is another. `calendars`: numbers by name.
     """
     ordered = sorted(chosen, key=lambda one: one.number)
     names = _names(ordered, day)
-    return [_row(place, one, names[place], day, calendars) for place, one in enumerate(ordered)]
+    days = [day if first_ts is None else local_day(first_ts, one.tz) for one in ordered]
+    return [_row(place, one, names[place], days[place], calendars) for place, one in enumerate(ordered)]
 
 
 def _row(place: int, one: Instrument, name: str, day: str | None, calendars: Mapping[str, int]) -> Row:
@@ -81,6 +87,22 @@ def master_of(row: Mapping[str, Any]) -> int:
 def masters_of(rows: Iterable[Mapping[str, Any]]) -> dict[int, int]:
     """Numbers of a run by registry number."""
     return {master_of(row): int(row["number"]) for row in rows}
+
+
+def as_begun(rows: Sequence[Row], before: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The same rows under the numbers the same instruments had before, and with the terms they began with: what changed
+    since then are events. Unchanged where these are others."""
+    begun = {int(row["number"]): row for row in before}
+    found = []
+    for row in numbered_as(rows, before):
+        first = begun.get(int(row["number"]), {})
+        terms = {name: first[name] for name in TERMS if name in first} if master_of(row) == _master(first) else {}
+        found.append({name: value for name, value in row.items() if not terms or name not in TERMS} | terms)
+    return found
+
+
+def _master(row: Mapping[str, Any]) -> int:
+    return master_of(row) if row else -1
 
 
 def numbered_as(rows: Sequence[Row], before: Iterable[Mapping[str, Any]]) -> list[Row]:

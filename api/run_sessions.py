@@ -58,7 +58,7 @@ def expiry_config(
     for row in rows:
         if not row.get("expiry"):
             continue
-        close = day_bounds(row["expiry"], tz)[1]
+        close = day_bounds(row["expiry"], row.get("tz", tz))[1]
         if row.get("calendar"):
             session = _load(home, names[row["calendar"]]).session_of(date.fromisoformat(row["expiry"]))
             close = session.close if session else close

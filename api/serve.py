@@ -7,18 +7,16 @@ Money and prices are exact decimal text in the currency, times ISO 8601 text in 
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-import duckdb
 import numpy as np
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import MutableScopeHeaders, State
-from litestar.exceptions import HTTPException, NotAuthorizedException, NotFoundException, ValidationException
+from litestar.exceptions import HTTPException, NotAuthorizedException, ValidationException
 from litestar.middleware import ASGIMiddleware
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -30,18 +28,15 @@ from adapters.settings import Settings
 from adapters.settings_text import check_host
 from adapters.tape.reader import config_of
 from api.auth import check_token, load_key
-from api.publish import Publisher
-from api.read_models import HomeTapes, open_database
+from api.following import Views, keep_level
 from api.tapes import scales_of
 from api.version import version
 from kernel.codes import Kind
 from kernel.errors import ConfigError, NotFound, OnetapeError, TapeCorrupt, TokenRefused
-from projections.follow import Follower
 from projections.plain import SCALE, event, plain
 from projections.queries import list_positions, list_runs, page
 from projections.summary import run_report
 
-INTERVAL_S = 1.0  # between two looks at the tapes
 BEHIND_S = 10.0  # without a finished look, /health says so
 LIMIT = 1_000  # rows of an answer
 SCAN_ROWS = 1_000_000  # rows one request for events may look through
@@ -62,58 +57,6 @@ FromSeq = Annotated[
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=LIMIT, description="Most rows of the answer.")]
 Json = dict[str, Any]
-
-
-class Views:
-    """The server's database and what keeps it level with the tapes."""
-
-    def __init__(self, home: Path) -> None:
-        self.source = HomeTapes(home)
-        self._connection = open_database(home / "views" / "serve.duckdb")
-        self._follower = Follower(self._connection.cursor(), self.source)
-        self._publisher = Publisher(home, self._connection.cursor())
-        self._refreshing = threading.Lock()
-        self._refreshed_s = time.monotonic()
-        self.tapes_known = 0
-
-    @contextmanager
-    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own for one request."""
-        cursor = self._connection.cursor()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
-
-    def refresh(self) -> None:
-        """One look at the tapes; blocking."""
-        with self._refreshing:
-            before = dict(self._follower.problems)
-            folded = self._follower.refresh()
-            for tape, problem in self._follower.problems.items():
-                if before.get(tape) != problem:
-                    log.warning("%s: %s", tape, problem)
-            self.tapes_known = len(self.source.tapes())
-            self._refreshed_s = time.monotonic()
-            self._publisher.keep_up(folded)
-
-    @property
-    def lag_s(self) -> float:
-        return time.monotonic() - self._refreshed_s
-
-    @property
-    def unread(self) -> int:
-        return len(self._follower.problems)
-
-    def folder_of(self, tape: str) -> Path:
-        """The folder of a known tape; what a client sends never becomes a path. Raises NotFoundException."""
-        folder = self.source.tapes().get(tape)
-        if folder is None:
-            raise NotFoundException(f"no tape {tape!r}: GET /api/runs lists them")
-        return folder
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @get("/health", open_to_all=True, sync_to_thread=False, security=[{}])
@@ -265,23 +208,14 @@ async def _add_headers(message: Message, scope: Scope) -> None:
 async def _following(app: Litestar) -> AsyncIterator[None]:
     """Follow the tapes while the server runs."""
     views: Views = app.state.views
-    stopping = asyncio.Event()
-
-    async def follow() -> None:
-        while not stopping.is_set():
-            try:
-                await asyncio.to_thread(views.refresh)
-            except (duckdb.Error, OSError) as error:
-                log.error("the tapes could not be followed: %s", error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), INTERVAL_S)
-
-    task = asyncio.create_task(follow())
+    stopping = threading.Event()
+    follower = threading.Thread(target=keep_level, args=(views, stopping), name="follower")
+    follower.start()
     try:
         yield
     finally:
-        stopping.set()  # not cancelled: a look that is under way ends before its database closes
-        await task
+        stopping.set()  # a look that is under way ends before its database closes
+        await asyncio.to_thread(follower.join)
         views.close()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.tape.digest import DecisionDigest, TapeDigest
 from adapters.tape.reader import config_of, is_sealed, list_account_folders, list_run_folders, read_manifest, read_rows
+from api.completing import complete
 from kernel.errors import OnetapeError
 from projections.follow import larger
 from projections.migrate import migrate
@@ -13,6 +14,8 @@ from projections.summary import run_report
 
 if TYPE_CHECKING:
     import duckdb
+
+RATES = ("bars_per_second", "ticks_per_second")  # of a sealed run's manifest
 
 
 def project(folder: Path, changes: bool = True) -> "duckdb.DuckDBPyConnection":
@@ -24,32 +27,22 @@ def project(folder: Path, changes: bool = True) -> "duckdb.DuckDBPyConnection":
     projector = Projector(connection, folder.name, changes)
     for rows, notes in larger(read_rows(folder)):
         projector.apply(rows, notes)
-    _fill_marks(connection, folder)
+    complete(connection, folder.name, folder)
     return connection
-
-
-def _fill_marks(connection: "duckdb.DuckDBPyConnection", folder: Path) -> None:
-    """Value open positions at the last prices that a sealed run's manifest states: the bars are not on its tape."""
-    marks: dict[str, int] = read_manifest(folder).get("marks", {}) if is_sealed(folder) else {}
-    rows = [(mark, folder.name, symbol) for symbol, mark in marks.items() if mark > 0]
-    if rows:
-        connection.executemany("UPDATE positions SET mark = ? WHERE tape = ? AND symbol = ? AND qty != 0", rows)
 
 
 def report_data(folder: Path) -> dict[str, Any]:
     """Everything the report shows."""
     config = config_of(folder)
     manifest = read_manifest(folder) if is_sealed(folder) else _growing(folder)
-    data = run_report(project(folder, changes=False), folder.name, manifest.get("marks"))
+    data = run_report(project(folder, changes=False), folder.name)
     timing = manifest.get("timing", {})
     data |= {
         "run_id": folder.name,
         "seconds": timing.get("seconds"),
-        "bars_per_second": timing.get("bars_per_second"),
+        "inputs_per_second": sum(rates) if (rates := [timing[name] for name in RATES if name in timing]) else None,
         "inputs": [
-            {"tape": tape["name"], "bars": data["bars"] if len(config["selection"]["tapes"]) == 1 else 0,
-             "digest": tape["content_digest"]}
-            for tape in config["selection"]["tapes"]
+            {"tape": tape["name"], "digest": tape["content_digest"]} for tape in config["selection"]["tapes"]
         ],
         "digests": {
             "tape": manifest["tape_digest"],

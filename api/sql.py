@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from api.catalog import add_bars, add_events, add_names, make_catalog, text_literal
+from api.catalog import add_events, add_names, make_catalog, text_literal
+from api.market_views import VIEWS, add_market
 from api.show import list_runs, project
 from kernel.errors import ConfigError
 from projections.event_views import KIND_VIEWS
@@ -61,8 +62,7 @@ def open_home(home: Path, folder: Path | None, words: frozenset[str]) -> duckdb.
     models = everything or bool(words & MODEL_WORDS) or any(map(MODEL_PARTS.fullmatch, words))
     connection = project(folder) if folder and models else duckdb.connect(":memory:")
     add_names(connection, home)
-    if everything or "bars" in words:
-        add_bars(connection, home)
+    add_market(connection, home, VIEWS if everything else words & VIEWS.keys())
     if everything or words & EVENT_WORDS or any(word.startswith("stored_") for word in words):
         add_events(connection, make_catalog(home, hot=True))
     if everything or "runs" in words:

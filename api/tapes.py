@@ -151,7 +151,8 @@ def names_of(home: Path, tape: Tape) -> tuple[Names, str, str]:
         config = config_of(tape.folder) if tape.kind != MARKET else {}
     symbols = {row["number"]: row["symbol"] for row in config.get("instruments", [])} or symbols
     strategies = {row["number"]: row["name"] for row in config.get("strategies", [])}
-    names = Names(symbols, strategies, scales_of(config.get("instruments", [])))
+    currencies = dict(enumerate(config.get("currencies") or [config.get("currency", currency)]))
+    names = Names(symbols, strategies, scales_of(config.get("instruments", [])), currencies)
     return names, config.get("timezone", zone), config.get("currency", currency)
 
 

@@ -4,14 +4,18 @@ import hashlib
 import os
 import sys
 import tempfile
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 KERNEL = Path(__file__).parent
 
 
+@cache
 def kernel_hash() -> str:
-    """SHA-256 over every kernel source and the versions of Python, numba and numpy; 64 hex digits."""
+    """SHA-256 over every kernel source and the versions of Python, numba and numpy; 64 hex digits.
+
+    Taken once a process: what it imported is what it runs, whatever becomes of the files meanwhile."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {version('numba')} {version('numpy')}".encode())
     for path in sorted(KERNEL.rglob("*.py")):
         if "strategies" not in path.relative_to(KERNEL).parts:

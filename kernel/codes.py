@@ -17,6 +17,7 @@ class Kind(IntEnum):
     DIVIDEND = 17
     EXPIRY = 18
     FX_RATE = 19
+    TERMS_CHANGED = 20
 
     TIMER = 32
     RUN_STARTED = 33
@@ -343,5 +344,5 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.SQUARED_OFF: "intraday positions are being closed: nothing intraday opens until the next session",
     Reason.FLATTENED: "the kill switch closes every position",
     Reason.TRAILED: "its trigger follows the price",
-    Reason.NO_RATE: "its currency has no rate yet, so nothing says what it is worth",
+    Reason.NO_RATE: "its currency has no rate yet, so nothing says what it is worth: give earlier rates (--fx)",
 }

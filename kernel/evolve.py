@@ -35,7 +35,7 @@ from kernel.tables import (
 )
 from kernel.tick_folding import fold_bad, is_bad, queue_orders
 from kernel.trailing import follow_price, follow_slice
-from kernel.units import HALF_UP, MONEY_MAX, PX_MAX, SHARE, mul_div
+from kernel.units import HALF_UP, MONEY_MAX, PX_MAX, QTY_MAX, SHARE, mul_div
 
 BAR, SPLIT, DIVIDEND = code(Kind.BAR), code(Kind.SPLIT), code(Kind.DIVIDEND)
 QUOTE, TRADE, KERNEL = code(Kind.QUOTE), code(Kind.TRADE), code(Origin.KERNEL)
@@ -44,6 +44,7 @@ LIMIT_CHANGED, CASH_ADJUSTED = code(Kind.LIMIT_CHANGED), code(Kind.CASH_ADJUSTED
 TRADING_STATE_CHANGED = code(Kind.TRADING_STATE_CHANGED)
 PAUSED, RESUMED, FAULT = code(Kind.STRATEGY_PAUSED), code(Kind.STRATEGY_RESUMED), code(Kind.STRATEGY_FAULT)
 EQUITY, EXPIRY, FX_RATE = code(Kind.EQUITY), code(Kind.EXPIRY), code(Kind.FX_RATE)
+TERMS_CHANGED = code(Kind.TERMS_CHANGED)
 CHARGED, SETTLED, TIMER = code(Kind.CHARGED), code(Kind.SETTLED), code(Kind.TIMER)
 DAY_END, SQUARE_OFF = code(TimerCode.DAY_END), code(TimerCode.SQUARE_OFF)
 SESSION_OPEN, SESSION_CLOSE = code(TimerCode.SESSION_OPEN), code(TimerCode.SESSION_CLOSE)
@@ -193,6 +194,9 @@ def fold_other(s, e):
         if refusal(s, e) == NONE:
             purse(s, e.currency).rate = e.rate
             weight(s, 0).marks += 1
+    elif kind == TERMS_CHANGED:
+        if refusal(s, e) == NONE:
+            _fold_terms(s, e)
     elif kind == TIMER:
         _fold_timer(s, e)
     elif kind == ANOMALY:
@@ -201,6 +205,14 @@ def fold_other(s, e):
         _fold_guard(s, e)
     else:
         _fold_control(s, e)
+
+
+@jit_call
+def _fold_terms(s, e):
+    """What comes from here on is checked and rounded by these; orders that work stay as they are at the venue."""
+    row = instrument_row(s, e.instrument)
+    row.tick, row.lot, row.freeze = e.tick, e.lot, e.freeze_qty
+    bound(s, e.instrument).rests = 0  # market protection of a stop that was set off is on the tick
 
 
 @jit_call
@@ -357,6 +369,14 @@ def _refuse_command(s, e):
     return NONE if fits else BAD_COMMAND
 
 
+@jit
+def _refuse_terms(s, e):
+    fits = 0 < e.tick < PX_MAX and 0 < e.lot < QTY_MAX and 0 <= e.freeze_qty < QTY_MAX
+    if instrument_row(s, e.instrument).selected == 0:
+        return UNKNOWN_INSTRUMENT
+    return NONE if fits else BAD_COMMAND
+
+
 @jit_call
 def refusal(s, e):
     """Why a report or corporate action must not change the state, Reason.NONE when it may."""
@@ -381,6 +401,8 @@ def refusal(s, e):
         return NONE if 0 <= e.underlying_px < PX_MAX and market(s, e.instrument).ended == 0 else BAD_COMMAND
     if e.kind == DIVIDEND:
         return NONE if 0 <= e.amount < PX_MAX else OVERFLOW
+    if e.kind == TERMS_CHANGED:
+        return _refuse_terms(s, e)
     return refuse_report(s, e)
 
 

@@ -38,7 +38,7 @@ from kernel.trace import fold
 from kernel.units import SHARE
 from kernel.venue import end_day, end_orders, match, restate_orders
 
-BAR, SPLIT, FX_RATE = code(Kind.BAR), code(Kind.SPLIT), code(Kind.FX_RATE)
+BAR, SPLIT, TERMS_CHANGED = code(Kind.BAR), code(Kind.SPLIT), code(Kind.TERMS_CHANGED)
 EXPIRY, FILLED = code(Kind.EXPIRY), code(Kind.ORDER_FILLED)
 TIMER, SESSION_CLOSE, DAY_END = code(Kind.TIMER), code(TimerCode.SESSION_CLOSE), code(TimerCode.DAY_END)
 EQUITY, ANOMALY, RUN_ENDED = code(Kind.EQUITY), code(Kind.ANOMALY), code(Kind.RUN_ENDED)
@@ -305,7 +305,7 @@ def take_other(s, e):
     e.seq = account(s).seq + 1
     command, reported = LIMIT_CHANGED <= e.kind <= CASH_ADJUSTED, FIRST_REPORT <= e.kind <= LAST_REPORT
     guards = e.kind == TRIPPED or e.kind == KILL_RESET
-    if command or SPLIT <= e.kind <= FX_RATE or reported or guards or is_ours(e.kind):
+    if command or SPLIT <= e.kind <= TERMS_CHANGED or reported or guards or is_ours(e.kind):
         reason = refusal(s, e)
         if reason != NONE:
             evolve(s, e)
@@ -323,7 +323,7 @@ def take_other(s, e):
     if reported:
         _take_report(s, e)
         return True
-    market_only = SPLIT <= e.kind <= FX_RATE or e.kind == TIMER  # what moves the account between two bars
+    market_only = SPLIT <= e.kind <= TERMS_CHANGED or e.kind == TIMER  # what moves the account between two bars
     if market_only and account(s).bars > 0 and equity_is_due(s, e):
         _take_first(s, e, e.ts_init)
     else:

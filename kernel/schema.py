@@ -168,6 +168,15 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("fx", (Kind.FX_RATE,), (("currency", NUMBER), ("rate", NUMBER))),  # 1e-9 of the first currency for one of it
     Family(
+        "terms",  # an instrument trades by other terms from here on: all of them, whichever changed
+        (Kind.TERMS_CHANGED,),
+        (
+            ("tick", PRICE),  # smallest step of prices
+            ("lot", QTY),  # quantities are multiples of it
+            ("freeze_qty", QTY),  # most one order may carry, 0 for no bound
+        ),
+    ),
+    Family(
         "charge",  # what a fill, an exercise or a day's note costs, line by line; it is taken from cash with this event
         (Kind.CHARGED,),
         (

@@ -14,7 +14,7 @@ UNITS: Mapping[Reason, str] = {
     **dict.fromkeys((Reason.TIME_PASSED, Reason.INSTRUMENT_EXPIRED), MOMENT),
     Reason.DRAWDOWN: SHARE,
     **dict.fromkeys((Reason.UNKNOWN_INSTRUMENT, Reason.NOT_TRADABLE, Reason.NOT_ALLOWED, Reason.SQUARED_OFF), NOTHING),
-    **dict.fromkeys((Reason.NO_MARK, Reason.UNKNOWN_ORDER_TYPE, Reason.STRATEGY_STOPPED), NOTHING),
+    **dict.fromkeys((Reason.NO_MARK, Reason.NO_RATE, Reason.UNKNOWN_ORDER_TYPE, Reason.STRATEGY_STOPPED), NOTHING),
     **dict.fromkeys((Reason.TRADING_HALTED, Reason.PARENT_GONE, Reason.SESSION_CLOSED), NOTHING),
     **dict.fromkeys((Reason.GROUP_DENIED, Reason.NOTHING_TO_CHANGE, Reason.NOT_WORKING), NOTHING),
 }  # of all others a count

@@ -13,7 +13,8 @@ from kernel.fold import Fold
 from kernel.state import LAYOUT, load_state, save_state
 from projections.tables import insert
 
-BAR, RUN_ENDED, EQUITY = int(Kind.BAR), int(Kind.RUN_ENDED), int(Kind.EQUITY)
+RUN_ENDED, EQUITY = int(Kind.RUN_ENDED), int(Kind.EQUITY)
+COUNTED = {"bar_rows": int(Kind.BAR), "quote_rows": int(Kind.QUOTE), "trade_rows": int(Kind.TRADE)}
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Checkpoint:
     last_seq: int = 0
     rows_folded: int = 0
     bar_rows: int = 0
+    quote_rows: int = 0
+    trade_rows: int = 0
     first_ts: int = 0
     last_ts: int = 0
     ended: bool = False
@@ -31,13 +34,14 @@ class Checkpoint:
     def after(self, rows: np.ndarray) -> Self:
         """The checkpoint once `rows` are folded in."""
         kinds = rows["kind"]
+        counts = np.bincount(kinds, minlength=max(COUNTED.values()) + 1)
         ends = np.flatnonzero(kinds == RUN_ENDED)
         rest = kinds[ends[-1] + 1 :] if len(ends) else kinds
         return replace(
             self,
             last_seq=int(rows["seq"][-1]),
             rows_folded=self.rows_folded + len(rows),
-            bar_rows=self.bar_rows + int(np.count_nonzero(kinds == BAR)),
+            **{name: getattr(self, name) + int(counts[kind]) for name, kind in COUNTED.items()},
             first_ts=self.first_ts if self.rows_folded else int(rows["ts_init"][0]),
             last_ts=int(rows["ts_init"][-1]),
             ended=bool((len(ends) or self.ended) and (rest == EQUITY).all()),

@@ -1,6 +1,6 @@
 """Keep the read models of many tapes level with their files: look, fold what is new, forget what is gone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from projections.tables import drop_tape
 
 BATCH_ROWS = 65_536  # frames are put together up to here: a transaction costs as much for one row
 Batch = tuple[np.ndarray, dict[int, str]]
+Then = Callable[[duckdb.DuckDBPyConnection, str, Path], None]
 
 
 class Source(Protocol):
@@ -30,10 +31,13 @@ class Source(Protocol):
 
 
 class Follower:
-    """One pass a `refresh`. A tape that cannot be read or folded is left as it was, and `problems` says why."""
+    """One pass a `refresh`. A tape that cannot be read or folded is left as it was, and `problems` says why.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source) -> None:
-        self._connection, self._source = connection, source
+    `then` is called with the connection, a tape's name and its folder once its new rows are folded in.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, source: Source, then: Then = lambda *_: None) -> None:
+        self._connection, self._source, self._then = connection, source, then
         self._projectors: dict[str, Projector] = {}
         self._stamps: dict[str, object] = {}
         self._checked: set[str] = set()
@@ -47,17 +51,27 @@ class Follower:
             self._forget(name)
         folded = 0
         for name, folder in tapes.items():
-            try:
-                stamp = self._source.stamp(folder)  # before reading: what comes meanwhile is for the next pass
-                if self._stamps.get(name) == stamp:
-                    continue
-                self._stamps[name] = stamp
-                folded += self._follow(name, folder)
-                self.problems.pop(name, None)
-            except (OnetapeError, OSError, ValueError, KeyError, AssertionError, duckdb.Error) as error:
-                self.problems[name] = str(error) if isinstance(error, OnetapeError) else repr(error)
-                self._projectors.pop(name, None)
+            folded += self._look(name, folder, lambda folder=folder: self._source.stamp(folder))
         return folded
+
+    def follow(self, name: str, folder: Path) -> int:
+        """Fold what is new of one tape that is known to have grown; returns how many rows."""
+        return self._look(name, folder, lambda: None)
+
+    def _look(self, name: str, folder: Path, stamp_of: Callable[[], object]) -> int:
+        """`stamp_of` gives the tape's stamp, or None: then it is read in any case."""
+        try:
+            stamp = stamp_of()  # before reading: what comes meanwhile is for the next pass
+            if stamp is not None and self._stamps.get(name) == stamp:
+                return 0
+            self._stamps[name] = stamp
+            folded = self._follow(name, folder)
+            self.problems.pop(name, None)
+            return folded
+        except (OnetapeError, OSError, ValueError, KeyError, AssertionError, duckdb.Error) as error:
+            self.problems[name] = str(error) if isinstance(error, OnetapeError) else repr(error)
+            self._projectors.pop(name, None)
+            return 0
 
     def _follow(self, name: str, folder: Path) -> int:
         if name not in self._checked:
@@ -68,6 +82,7 @@ class Follower:
         folded = 0
         for rows, notes in larger(self._source.rows(folder, projector.last_seq + 1)):
             folded += projector.apply(rows, notes)
+        self._then(self._connection, name, folder)
         if projector.checkpoint.ended:  # its tables are given back; should it go on, they come from the checkpoint
             del self._projectors[name]
         return folded

@@ -100,7 +100,7 @@ class Projector:
         assert self._fold is not None
         folded = fold_batch(self._fold, rows)
         add_rows(self.connection, self.tape, self._run, folded, notes)
-        add_settled(self.connection, self.tape, self._run, folded)
+        add_settled(self.connection, self.tape, self._run, folded, notes)
         if self._changes:
             add_changes(self.connection, self.tape, self._run, folded)
         self._orders.add(folded, notes)

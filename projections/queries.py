@@ -9,10 +9,10 @@ from projections.summary import rows_as_dicts
 RUNS = """
 SELECT tape, mode, currency, timezone, strategies, min(ts) OVER (PARTITION BY tape) AS started_ts, c.last_ts, c.ended,
        c.last_seq AS events,
-       c.last_seq - c.rows_folded + c.bar_rows AS bars,
+       i.bars, i.quotes, i.trades AS market_trades,
        (SELECT count(*) FROM fills f WHERE f.tape = r.tape) AS fills,
        coalesce((SELECT arg_max(equity, seq) FROM equity e WHERE e.tape = r.tape), cash) AS final_equity
-FROM runs r JOIN checkpoint c USING (tape)
+FROM runs r JOIN checkpoint c USING (tape) JOIN v_inputs i USING (tape)
 QUALIFY row_number() OVER (PARTITION BY tape ORDER BY seq DESC) = 1
 ORDER BY started_ts DESC, tape
 """

@@ -1,7 +1,11 @@
 """Rows of what happened beside orders that fill: charges, settlements, denials, trips."""
 
+import json
+from collections.abc import Mapping
+
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from kernel.codes import Kind
 from kernel.schema import take_rows
@@ -15,12 +19,14 @@ SET_FEE = "UPDATE fills SET fee = fee + ?, charges = charges + ?, cash = cash - 
 SET_CHARGES = "UPDATE settlements SET charges = charges + ? WHERE tape = ? AND seq = ?"
 
 
-def add_settled(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded) -> None:
+def add_settled(
+    connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded, notes: Mapping[int, str]
+) -> None:
     """Append what the batch says, once its fills are in."""
     _add_charges(connection, tape, run, folded)
     _add_settlements(connection, tape, run, folded)
     _add_denials(connection, tape, run, rows_of(folded.rows, Kind.ORDER_DENIED))
-    _add_trips(connection, tape, run, folded)
+    _add_trips(connection, tape, run, folded, notes)
 
 
 def _where(run: RunConfig, rows: np.ndarray) -> Columns:
@@ -74,7 +80,9 @@ def _add_denials(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfi
     insert(connection, "denials", tape, {**_where(run, rows), **about, **words})
 
 
-def _add_trips(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded) -> None:
+def _add_trips(
+    connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig, folded: Folded, notes: Mapping[int, str]
+) -> None:
     for row, kill_level in folded.trips:
         one, of_strategy = row[0], row["strategy"][0] > 0
         reset = one["kind"] == Kind.KILL_RESET
@@ -85,6 +93,17 @@ def _add_trips(connection: duckdb.DuckDBPyConnection, tape: str, run: RunConfig,
             "text": [trip_text(int(one["reason"]), int(one["measured"]), int(one["bound"]))],
         }
         numbers = {name: row[name] for name in ("measured", "bound")}
-        words = {"reason": label(REASON, row["reason"])}
+        words = {"reason": label(REASON, row["reason"]), **_said(notes.get(int(one["seq"])))}
         where = {name: column for name, column in _where(run, row).items() if name != "symbol"}
         insert(connection, "trips", tape, {**where, **numbers, **about, **words})
+
+
+def _said(note: str | None) -> Columns:
+    """Who and why, as the note of a trip or reset says; nothing of a guard's own, or where it is no such note."""
+    try:
+        said = json.loads(note or "{}")
+    except ValueError:
+        said = None
+    told = said if isinstance(said, dict) else {}
+    texts = {name: str(told.get(name) or "") for name in ("who", "why", "source")}
+    return {name: pa.array([text or None], pa.string()) for name, text in texts.items()}

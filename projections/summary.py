@@ -7,13 +7,13 @@ import duckdb
 
 from kernel.codes import REASON_TEXT, KillLevel, Reason
 from kernel.errors import NotFound
+from projections.assumptions import assumptions
 from projections.bounds import amount, span_text
 from projections.exact import worth
 from projections.names import RunConfig, read_config
 
 TRADES = """
-SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees,
-       NULL AS bars
+SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees
 FROM trades JOIN run_instruments USING (tape, symbol) WHERE tape = ? ORDER BY opened_seq, strategy, symbol
 """
 HELD = """
@@ -41,15 +41,26 @@ FROM (
 ) c JOIN run_instruments i USING (tape, symbol)
 WHERE c.tape = ? GROUP BY i.segment ORDER BY i.segment NULLS LAST
 """
-TRIPS = "SELECT seq, ts, kind, strategy, level, text FROM trips WHERE tape = ? ORDER BY seq"
+INPUTS = "SELECT bars, quotes, trades AS market_trades FROM v_inputs WHERE tape = ?"
+TRIPS = "SELECT seq, ts, kind, strategy, level, text, who, why FROM trips WHERE tape = ? ORDER BY seq"
+SETTLEMENTS = """
+SELECT symbol, reason, count(*) AS count, max(ts) AS last_ts, sum(realized)::BIGINT AS realized,
+       sum(charges)::BIGINT AS charges
+FROM settlements WHERE tape = ? GROUP BY symbol, reason ORDER BY abs(sum(realized)) DESC, symbol, reason
+"""
+SETTLED_AS = {
+    "VARIATION": "Daily variation",
+    "EXERCISED": "Exercised",
+    "INSTRUMENT_EXPIRED": "Expired",
+    "DELIVERED": "Delivered",
+}
 ORDERS = """
 SELECT count(*) FILTER (status != 'DENIED') AS orders, count(*) FILTER (status = 'DENIED') AS denied
 FROM orders WHERE tape = ?
 """
-DENIED = """
-SELECT reason, count(*) AS count FROM orders WHERE tape = ? AND status = 'DENIED'
-GROUP BY reason ORDER BY count DESC, reason
-"""
+REASONS = "SELECT reason, count(*) AS count FROM {rows} GROUP BY reason ORDER BY count DESC, reason"
+DENIED = REASONS.format(rows="orders WHERE tape = ? AND status = 'DENIED'")
+ANOMALIES = REASONS.format(rows="anomalies WHERE tape = ?")
 WORST = """
 SELECT {worst} AS worst, w.ts AS low_ts,
        (SELECT min(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.seq > coalesce(
@@ -57,27 +68,6 @@ SELECT {worst} AS worst, w.ts AS low_ts,
        ) AS peak_ts
 FROM equity w WHERE w.tape = ? AND {worst} > 0 ORDER BY {worst} DESC, w.seq LIMIT 1
 """  # the kernel's own figure, of every slice; its times are those of the first points that know the fall and its peak
-SIMULATED = (
-    "An order meets only bars that opened after it was placed: what a close decides trades at the next open.",
-    "The path inside a bar is unknown, so stops come before limits, and a limit needs a trade through its price.",
-    "Market and stop orders fill in full at the open or the trigger, without slippage or impact.",
-    "Positions are valued at the last close; sale proceeds count once filled.",
-)
-LIVE = ("Fills, fees and statuses are what the venue reported.", "Positions are valued at the last close.")
-
-
-MODELS = ("slip_", "participation", "band", "latency_", "queue")
-
-
-def _assumptions(rules: Mapping[str, Any]) -> list[str]:
-    """What the figures stand on; the venue's models where any is set."""
-    if not rules.get("simulate", 1):
-        return list(LIVE)
-    models = [f"{name} {value:,}" for name, value in rules.items() if value and name.startswith(MODELS)]
-    if not models:
-        return list(SIMULATED)
-    modelled = f"Market and stop orders fill as the venue models say: {', '.join(models)}."
-    return [modelled if "without slippage" in text else text for text in SIMULATED]
 
 
 def rows_as_dicts(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
@@ -87,13 +77,11 @@ def rows_as_dicts(connection: duckdb.DuckDBPyConnection, sql: str, parameters: l
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def run_report(
-    connection: duckdb.DuckDBPyConnection, tape: str, marks: Mapping[str, int] | None = None
-) -> dict[str, Any]:
+def run_report(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
     """Everything the tape says, money and prices in units, times in ns UTC. Raises NotFound.
 
-    `marks` are last prices by symbol where the tape does not hold the bars; without them the open result of an
-    instrument is None when it cannot be told. The caller adds run_id, seconds, bars_per_second, digests and inputs.
+    The open result of an instrument is None where its last price is not known: see `projections/marks.py`. The caller
+    adds run_id, seconds, inputs_per_second, digests and inputs.
     """
     runs = rows_as_dicts(connection, "SELECT * FROM runs WHERE tape = ? ORDER BY seq DESC LIMIT 1", [tape])
     if not runs:
@@ -101,16 +89,17 @@ def run_report(
     run, config = runs[0], read_config(runs[0]["config"])
     account = rows_as_dicts(connection, "SELECT * FROM accounts WHERE tape = ?", [tape])[0]
     point = _last_point(connection, tape, account)
-    held = _held(connection, tape, marks or {}, point["unrealized"])
+    held = _held(connection, tape, point["unrealized"])
+    inputs = rows_as_dicts(connection, INPUTS, [tape])[0]
     checkpoint = rows_as_dicts(connection, "SELECT * FROM checkpoint WHERE tape = ?", [tape])[0]
     return {
         "title": _title(config),
         **{name: run[name] for name in ("mode", "currency", "timezone")},
         "first_ts": checkpoint["first_ts"],
         "last_ts": checkpoint["last_ts"],
-        "bars": checkpoint["last_seq"] - checkpoint["rows_folded"] + checkpoint["bar_rows"],
+        **inputs,
         "events": checkpoint["last_seq"],
-        "cash": account["paid_in"],
+        "cash": account["paid_in"] + int(config.config.get("fx", {}).get("opening_worth", 0)),
         "final_equity": point["equity"],
         **{name: point[name] for name in ("realized", "unrealized", "fees", "dividends", "market_value")},
         **_drawdown(connection, tape),
@@ -120,6 +109,7 @@ def run_report(
         ),
         "trips": rows_as_dicts(connection, TRIPS, [tape]),
         "charges": _charges(connection, tape),
+        "settlements": _settlements(connection, tape),
         "equity": _equity(connection, tape),
         "trades": rows_as_dicts(connection, TRADES, [tape]),
         "by_instrument": _sums(held, "symbol"),
@@ -129,7 +119,7 @@ def run_report(
             for row, name in ((row, config.strategies[row["number"]]) for row in config.config["strategies"])
         ],
         "settings": _settings(config),
-        "assumptions": _assumptions(config.config["rules"]),
+        "assumptions": assumptions(config.config["rules"], *_met(inputs, config.config["rules"])),
     }
 
 
@@ -146,14 +136,12 @@ def _last_point(connection: duckdb.DuckDBPyConnection, tape: str, account: dict[
     return points[0] if points else {**without, "equity": account["cash"], "unrealized": 0, "market_value": 0}
 
 
-def _held(
-    connection: duckdb.DuckDBPyConnection, tape: str, marks: Mapping[str, int], unrealized: int
-) -> list[dict[str, Any]]:
+def _held(connection: duckdb.DuckDBPyConnection, tape: str, unrealized: int) -> list[dict[str, Any]]:
     """Positions with their open result: from a mark, or what the others leave of the total when one has none."""
     held = rows_as_dicts(connection, HELD, [tape])
     unknown = []
     for row in held:
-        mark = marks.get(row["symbol"], row["mark"])
+        mark = row["mark"]
         value = None if mark is None else worth(row["qty"], mark, row["num"], row["den"]) - row["cost"]
         row["unrealized"] = 0 if row["qty"] == 0 else value
         if row["unrealized"] is None:
@@ -192,11 +180,24 @@ def _counts(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
         table: rows_as_dicts(connection, f"SELECT count(*) AS n FROM {table} WHERE tape = ?", [tape])[0]["n"]
         for table in ("signals", "fills", "anomalies")
     }
-    reasons = [
-        {"reason": REASON_TEXT[Reason[row["reason"]]], "count": row["count"]}
-        for row in rows_as_dicts(connection, DENIED, [tape])
-    ]
-    return {**counted, **rows_as_dicts(connection, ORDERS, [tape])[0], "denied_reasons": reasons}
+    return {
+        **counted,
+        **rows_as_dicts(connection, ORDERS, [tape])[0],
+        "denied_reasons": _reasons(connection, DENIED, tape),
+        "anomaly_reasons": _reasons(connection, ANOMALIES, tape),
+    }
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, sql: str, tape: str) -> list[dict[str, Any]]:
+    """Reasons in words with their counts, the commonest first."""
+    rows = rows_as_dicts(connection, sql, [tape])
+    return [{"reason": REASON_TEXT[Reason[row["reason"]]], "count": row["count"]} for row in rows]
+
+
+def _met(inputs: Mapping[str, int], rules: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether orders met bars, and ticks: bars that a run made of trades meet none."""
+    ticks = inputs["quotes"] + inputs["market_trades"] > 0
+    return inputs["bars"] > 0 and not (ticks and rules.get("bar_kind")), ticks
 
 
 def _charges(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
@@ -208,6 +209,12 @@ def _charges(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str,
         if row[name]
     ]
     return rows if any(row["item"] != ITEMS["venue"] for row in rows) else []
+
+
+def _settlements(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
+    """What the end of days and contracts did, by instrument, the largest first."""
+    rows = rows_as_dicts(connection, SETTLEMENTS, [tape])
+    return [{**row, "what": SETTLED_AS.get(row["reason"], row["reason"])} for row in rows]
 
 
 def _equity(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ Columns = Mapping[str, Any]  # by name: numpy arrays, Arrow arrays or lists of o
 READ_MODELS = (
     "checkpoint",
     "fold_state",
+    "left_out",
     "runs",
     "run_instruments",
     "accounts",

@@ -79,9 +79,9 @@ def test_commands_parse(page, line, capsys):
 
 
 def test_just_recipes_exist():
-    recipes = set(re.findall(r"^([a-z]+)(?: \*args)?:", (ROOT / "justfile").read_text(), re.M))
+    recipes = set(re.findall(r"^([a-z0-9]+)(?: \*args)?:", (ROOT / "justfile").read_text(), re.M))
     for page in PAGES:
-        for recipe in re.findall(r"\./just ([a-z]+)", page.read_text()):
+        for recipe in re.findall(r"\./just ([a-z0-9]+)", page.read_text()):
             assert recipe in recipes, f"{page.name}: ./just {recipe}"
 
 
@@ -94,7 +94,7 @@ def test_strategy_examples_trade(number, load, tmp_path):
     from adapters.market.generate import write_generated_tape
     from adapters.settings import Settings
     from api.backtest import run_backtest
-    from api.bootstrap import Request
+    from api.request import Request
 
     file = tmp_path / "cross.py"
     file.write_text(python_examples()[number])

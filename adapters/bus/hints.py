@@ -9,7 +9,8 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,27 +91,65 @@ class HintSubscriber:
     def __init__(self, folder: Path) -> None:
         import zmq
 
-        self._socket: Any = zmq.Context.instance().socket(zmq.SUB)
+        self.socket: Any = zmq.Context.instance().socket(zmq.SUB)
         try:
-            self._socket.setsockopt(zmq.CONFLATE, 1)
-            self._socket.setsockopt(zmq.SUBSCRIBE, b"")
-            self._socket.connect(f"ipc://{socket_path(folder)}")
+            self.socket.setsockopt(zmq.CONFLATE, 1)
+            self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)  # ms; most tapes have no writer most of the time
+            self.socket.setsockopt(zmq.SUBSCRIBE, b"")
+            self.socket.connect(f"ipc://{socket_path(folder)}")
         except zmq.ZMQError as error:
-            self._socket.close(0)
+            self.socket.close(0)
             raise OSError(error.errno, str(error)) from error
         except (ConfigError, OSError):
-            self._socket.close(0)
+            self.socket.close(0)
             raise
 
     def wait(self, seconds: float = POLL_S) -> bool:
         """Whether a hint came."""
-        if not self._socket.poll(int(seconds * 1_000)):
+        if not self.socket.poll(int(seconds * 1_000)):
             return False
-        self._socket.recv()
+        self.socket.recv()
         return True
 
     def close(self) -> None:
-        self._socket.close(0)
+        self.socket.close(0)
+
+
+class HintListener:
+    """A reader of many tapes: `wait` returns at the first hints, or after `seconds`, with the tapes they are of.
+
+    A tape whose hints cannot be heard is left out: who reads looks by itself, too. One thread uses it.
+    """
+
+    def __init__(self) -> None:
+        self._heard: dict[Path, HintSubscriber] = {}
+
+    def listen(self, folders: Collection[Path]) -> None:
+        """To the tapes in `folders` from now on, and to no others."""
+        for folder in self._heard.keys() - set(folders):
+            self._heard.pop(folder).close()
+        for folder in folders:
+            if folder not in self._heard:
+                with suppress(ConfigError, OSError):
+                    self._heard[folder] = HintSubscriber(folder)
+
+    def wait(self, seconds: float) -> list[Path]:
+        if not self._heard:
+            time.sleep(seconds)
+            return []
+        import zmq
+
+        poller = zmq.Poller()
+        for hints in self._heard.values():
+            poller.register(hints.socket, zmq.POLLIN)
+        found = dict(poller.poll(int(seconds * 1_000)))
+        hinted = [folder for folder, hints in self._heard.items() if hints.socket in found]
+        for folder in hinted:
+            self._heard[folder].socket.recv()
+        return hinted
+
+    def close(self) -> None:
+        self.listen(())
 
 
 class _NoHints:

@@ -1,8 +1,9 @@
 """The merge of market tapes as kernel inputs: bars, ticks and corporate actions by (ts_init, instrument, tape), slices
 marked. Ticks of one time and instrument come by tape, quotes before trades, then as they are on it.
 
-Actions of one bar and instrument come by ex-date, a split before the dividends of its day. A timer comes before the
-actions and bars of its time, so it never parts a slice. Tapes have the instrument table's numbers, records the run's.
+Actions of one bar and instrument come by ex-date, a split before the dividends of its day. A timer, or a fact that is
+on no tape, comes before the actions and bars of its time, so it never parts a slice. Tapes have the instrument table's
+numbers, records the run's.
 
 Rows are written straight into the engine's input table. Memory stays flat: one batch of columns a tape.
 """
@@ -11,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from adapters.market.actions import LATEST
+from adapters.market.dated import NEVER, Dated, Fact, Facts, Timers
 from adapters.market.members import Members
 from adapters.market.merging import merge, stretches, with_end
 from adapters.market.reader import bar_batches, read_actions
@@ -23,13 +24,13 @@ from adapters.market.tape import Columns, open_tape
 from adapters.market.ticks import FIRST_WORD, WORDS, has_ticks, market_streams
 from kernel.codes import Flag, Kind
 from kernel.errors import ConfigError
+from kernel.schema import RAW
 
 MERGE_RULE = "ts_init,instrument,tape"
 TICKS_RULE = "ts_init,instrument,tape,seq"  # of runs with ticks
 COPIED = ("open", "high", "low", "close", "volume")
 BATCH_ROWS = 65_536
 BAR = int(Kind.BAR)
-NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -60,42 +61,21 @@ class Selection:
         return {number: place for place, number in enumerate(chosen)}
 
 
-class Timer(Protocol):
-    """A timer as it comes: available at `ts`, about `ts_event`, ns UTC."""
-
-    @property
-    def ts(self) -> int: ...
-    @property
-    def code(self) -> int: ...
-    @property
-    def calendar(self) -> int: ...
-    @property
-    def ts_event(self) -> int: ...
-    @property
-    def instrument(self) -> int: ...  # of a contract that ends then, else -1
-
-
-class Timers(Protocol):
-    """The timers of a run's calendars (adapters.reference.due)."""
-
-    def between(self, first_ts: int, last_ts: int) -> Sequence[Timer]: ...
-    def over(self, ts: int) -> int: ...
-    def opened(self, ts: int) -> int: ...  # of the session that `ts` is in, else `ts`; asked for where ticks are first
-
-
 class MarketFeed:
-    """Bars and actions of `tapes` and timers in order. `read_into(records)` fills a table from its start; 0 is the end.
+    """Bars and actions of `tapes`, timers and facts in order. `read_into(records)` fills a table from its start; 0 is
+    the end.
 
-    Timers go from the first bar to the last (of ticks from the opening of the session), and on until the sessions that
-    are closed by then are over.
+    Timers and facts go from the first bar to the last (of ticks from the opening of the session), and on until the
+    sessions that are closed by then are over.
     """
 
-    def __init__(self, tapes: Sequence[Path], selection: Selection, timers: Timers | None = None) -> None:
+    def __init__(
+        self, tapes: Sequence[Path], selection: Selection, timers: Timers | None = None, facts: Facts | None = None
+    ) -> None:
         self._selection = selection
         self._numbers = selection.numbers
         self._renumber = _table_of(self._numbers)
-        self._calendars, self._timers = timers, list[Timer]()  # the latter in order, the next one last
-        self._timers_from = selection.timers_from
+        self._dated = Dated(timers, facts, selection.timers_from)
         self._names = [Path(tape).name for tape in tapes]
         self._manifests = [open_tape(Path(tape)) for tape in tapes]
         self._ticking = has_ticks(self._manifests, None if self._numbers is None else set(self._numbers))
@@ -149,24 +129,24 @@ class MarketFeed:
         filled = 0
         while filled < len(records):
             if self._at == self._size and not self._advance():
-                if not self._timers:
+                if not self._dated:
                     break
-                self._put_timer(records[filled])
+                self._put_dated(records[filled : filled + 1])
                 filled += 1
                 continue
             ts, now = self._chunk["ts_init"], int(self._chunk["ts_init"][self._at])
-            timer = self._timers[-1].ts if self._timers else NEVER
+            dated = self._dated.next_ts
             action = int(self._actions[0, 0]) if len(self._actions) else NEVER
-            if timer <= min(now, action):
-                self._put_timer(records[filled])
+            if dated <= min(now, action):
+                self._put_dated(records[filled : filled + 1])
                 filled += 1
             elif action < now:
                 self._put_action(records[filled])
                 filled += 1
             else:
                 end = min(self._size, self._at + len(records) - filled)
-                if timer <= int(ts[end - 1]):
-                    end = int(np.searchsorted(ts, timer, "left"))
+                if dated <= int(ts[end - 1]):
+                    end = int(np.searchsorted(ts, dated, "left"))
                 if action < int(ts[end - 1]):
                     end = int(np.searchsorted(ts, action, "right"))
                 put = self._put_words if self._ticking else self._put_bars
@@ -182,43 +162,22 @@ class MarketFeed:
     def _advance(self) -> bool:
         step = next(self._chunks, None)
         if step is None:
-            self._last_timers()
+            if self._size:
+                self._dated.finish(int(self._chunk["ts_init"][-1]), self._selection.last_ts)
             return False
         self._chunk, self._next_ts = step
         self._at, self._size = 0, len(self._chunk["ts_init"])
         self._chunk["flags"] = self._tick_flags() if self._ticking else self._flags()
-        self._more_timers()
+        self._dated.go_to(int(self._chunk["ts_init"][-1]), self._first_open)
         return True
-
-    def _more_timers(self) -> None:
-        """Those that come up to the last bar of the chunk; a chunk is all of them that is held at once."""
-        if self._calendars is None:
-            return
-        if self._timers_from is None:
-            self._timers_from = self._first_open()
-        last_ts = int(self._chunk["ts_init"][-1])
-        self._timers = [*reversed(self._calendars.between(self._timers_from, last_ts)), *self._timers]
-        self._timers_from = max(self._timers_from, last_ts + 1)
 
     def _first_open(self) -> int:
         """When the first bar began; RUN_STARTED is then. Where a tick is first, when its session did: bars are counted
         from there."""
         if self._ticking and self._chunk["kind"][0] != BAR:
-            assert self._calendars is not None
-            return self._calendars.opened(int(self._chunk["ts_init"][0]))
+            return self._dated.opened(int(self._chunk["ts_init"][0]))
         lag = self._chunk["lag"][0] if "lag" in self._chunk else 0
         return int(self._chunk["ts_init"][0] - lag - self._chunk["span"][0])
-
-    def _last_timers(self) -> None:
-        """What is still to come of sessions that were over with the last bar."""
-        if self._calendars is None or not self._size:
-            return
-        over = self._calendars.over(int(self._chunk["ts_init"][-1]))
-        last_ts = self._selection.last_ts
-        over = over if last_ts is None else min(over, last_ts)
-        assert self._timers_from is not None
-        self._timers = [*reversed(self._calendars.between(self._timers_from, over))]
-        self._calendars = None
 
     def _flags(self) -> np.ndarray:
         """SLICE_END where the availability time changes, WARM_UP before the run's first day or a universe's, LEFT after
@@ -309,13 +268,16 @@ class MarketFeed:
         self.bars += int((chunk["kind"][part] == BAR).sum())
         self._dirty = True
 
-    def _put_timer(self, row: np.void) -> None:
-        timer = self._timers.pop()
-        if timer.instrument >= 0:
-            self._clear(row, Kind.EXPIRY, timer.instrument, timer.ts, timer.ts_event)
-            return
-        self._clear(row, Kind.TIMER, -1, timer.ts, timer.ts_event)
-        row["code"], row["setting"] = timer.code, timer.calendar
+    def _put_dated(self, rows: np.ndarray) -> None:
+        due, row = self._dated.pop(), rows[0]
+        if isinstance(due, Fact):
+            rows.view(RAW)[:] = due.row.view(RAW)
+            self._dirty = True
+        elif due.instrument >= 0:
+            self._clear(row, Kind.EXPIRY, due.instrument, due.ts, due.ts_event)
+        else:
+            self._clear(row, Kind.TIMER, -1, due.ts, due.ts_event)
+            row["code"], row["setting"] = due.code, due.calendar
 
     def _put_action(self, row: np.void) -> None:
         ts, instrument, kind, ts_event, a, b = (int(x) for x in self._actions[0])

@@ -17,7 +17,7 @@ from adapters.market.spans import check_daily, spans_of_rows
 from adapters.market.spool import Spool
 from adapters.market.stamps import DATE, INSTANT, NAIVE, Stamps
 from adapters.market.tape import Columns
-from adapters.market.zones import DAY, show_time, to_local, to_utc
+from adapters.market.zones import DAY, local_midnight, show_time, to_local, to_utc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,14 +27,15 @@ Progress = Callable[[int, int | None, str], None]
 
 @dataclass
 class Symbols:
-    """Codes of symbols in order of appearance; per code the tick to check and what its prices have in
+    """Codes of symbols in order of appearance; per code the tick to check, in time, and what its prices have in
     common."""
 
     registry: Registry
     tick_asked: int | None
     tick_default: int = 1  # of symbols the table does not know
     names: list[str] = field(default_factory=list)
-    ticks: list[int] = field(default_factory=list)
+    ticks: list[int] = field(default_factory=list)  # the newest
+    changes: dict[int, list[tuple[str, int]]] = field(default_factory=dict)  # by code: ticks from local days on
     common: list[int] = field(default_factory=list)  # gcd of all prices, units
     codes: dict[str, int] = field(default_factory=dict)
 
@@ -49,8 +50,26 @@ class Symbols:
             self.names.append(name)
             default = self.tick_default if self.tick_asked is None else 1  # auto: whatever the prices say
             self.ticks.append(self.tick_asked or (known.tick if known else default))
+            if known and not self.tick_asked and len(line := known.timeline("tick")) > 1:
+                self.changes[self.codes[name]] = line
             self.common.append(0)
         return self.codes[name]
+
+    def ticks_at(self, codes: np.ndarray, stamp: np.ndarray, kind: str, tz: str) -> np.ndarray | int:
+        """The tick in force at each row's time as its file wrote it, units; one number where all have the same."""
+        used = np.unique(codes).tolist()
+        dated = [code for code in used if code in self.changes]
+        if not dated:
+            ticks = {self.ticks[code] for code in used}
+            return ticks.pop() if len(ticks) == 1 else np.array(self.ticks, "i8")[codes]
+        found = np.array(self.ticks, "i8")[codes]
+        local = to_local(stamp, tz) if kind == INSTANT else stamp
+        for code in dated:
+            mine = codes == code
+            starts = np.array([local_midnight(start) for start, _ in self.changes[code]], "i8")
+            values = np.array([tick for _, tick in self.changes[code]], "i8")
+            found[mine] = values[np.searchsorted(starts, local[mine], "right") - 1]
+        return found
 
     def note_prices(self, codes: np.ndarray, *prices: np.ndarray) -> None:
         """Keep the greatest common divisor of each symbol's prices, for tick = auto."""
@@ -127,8 +146,7 @@ def _convert(
     rows["code"] = codes_of(batch, options.symbol or file_stem, symbols, findings, bad)
     rows["stamp"], problems = stamps.read(time_column(given))
     note_problems(findings, lines, "time", problems, bad)
-    ticks = {symbols.ticks[code] for code in np.unique(rows["code"])}
-    tick = ticks.pop() if len(ticks) == 1 else np.array(symbols.ticks, "i8")[rows["code"]]
+    tick = symbols.ticks_at(rows["code"], rows["stamp"], stamps.kind, options.tz)
     moved = np.zeros(len(lines), bool)
     for name in PRICES:
         rows[name], problems = px_column(given[name], tick)

@@ -80,8 +80,7 @@ def _convert(
     rows |= {"line": lines, "bad": bad, "code": codes_of(batch, options.symbol or file_stem, symbols, findings, bad)}
     rows["stamp"], problems = stamps.read(time_column(given))
     note_problems(findings, lines, "time", problems, bad)
-    ticks = {symbols.ticks[code] for code in np.unique(rows["code"])}
-    tick = ticks.pop() if len(ticks) == 1 else np.array(symbols.ticks, "i8")[rows["code"]]
+    tick = symbols.ticks_at(rows["code"], rows["stamp"], stamps.kind, options.tz)
     moved = np.zeros(count, bool)
     missing = {field: _missing(given[field]) for field in PRICES[kind]}
     rows["empty"] = np.logical_and.reduce(list(missing.values())) if options.skip_empty else np.zeros(count, bool)

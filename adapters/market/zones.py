@@ -26,6 +26,11 @@ def zone(name: str) -> ZoneInfo:
         ) from None
 
 
+def local_midnight(day: str) -> int:
+    """ns of local wall time at which a day written YYYY-MM-DD begins; of "", the very beginning."""
+    return int(np.datetime64(day, "D").astype(np.int64)) * DAY if day else -(2**63)
+
+
 def to_utc(local: np.ndarray, tz: str) -> tuple[np.ndarray, np.ndarray]:
     """(ns UTC, mask of times that exist twice or not at all because the clocks changed; those take the
     first offset)."""
@@ -50,11 +55,13 @@ def show_time(utc: int, tz: str) -> str:
     return moment.isoformat(sep=" ")
 
 
+@lru_cache(1 << 16)
 def _local_offset(second: int, where: ZoneInfo, fold: int) -> int:
     moment = (_EPOCH + timedelta(seconds=second)).replace(tzinfo=where, fold=fold)
     return int(moment.utcoffset().total_seconds())  # type: ignore[union-attr]
 
 
+@lru_cache(1 << 16)
 def _utc_offset(second: int, where: ZoneInfo) -> int:
     return int(datetime.fromtimestamp(second, UTC).astimezone(where).utcoffset().total_seconds())  # type: ignore[union-attr]
 

@@ -36,6 +36,7 @@ class Names:
     symbols: Mapping[int, str] = field(default_factory=dict)
     strategies: Mapping[int, str] = field(default_factory=dict)
     scales: Mapping[int, int] = field(default_factory=dict)  # price units in one of the currency, where not 1/10,000
+    currencies: Mapping[int, str] = field(default_factory=dict)  # where there are several
 
     @property
     def price_type(self) -> tuple[int, int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from adapters.market.importer import import_files
 from adapters.market.samples import SAMPLE_OPTIONS, sample_path
 from adapters.settings import Settings
-from api.bootstrap import Request
 from api.commands.common import say_if_compiling, settings_of
+from api.request import Request
 from kernel.errors import OnetapeError
 
 STRATEGIES = ("ema_cross", "sma_rsi_stop")

@@ -73,7 +73,8 @@ def _reset(options: Namespace) -> int:
 
 def run_drill(options: Namespace) -> int:
     from adapters.kill import parse_level
-    from api.drill import drill, parse_limits
+    from api.drill import drill
+    from api.drill_text import parse_limits
     from api.replay import find_run
 
     home, _ = settings_of(options)

@@ -1,13 +1,14 @@
 """`onetape backtest`, `replay`, `live` and `verify`: flags to a request, and the outcome as text or JSON."""
 
+import re
 import signal
 import sys
 import threading
 from argparse import Namespace
 
-from api.bootstrap import Request
 from api.commands.common import numbers, print_json, say_if_compiling, settings_of
 from api.progress import Progress
+from api.request import Request
 from kernel.errors import ConfigError, TapeCorrupt
 
 
@@ -28,7 +29,15 @@ def request_of(options: Namespace, strategies: list[str]) -> Request:
         universe=options.universe,
         square_off=_clock(options.square_off),
         bars=options.bars,
+        currency=_currency(options.currency),
+        fx=options.fx,
     )
+
+
+def _currency(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"[A-Z][A-Z0-9]{2,7}", text):
+        raise ConfigError(f"--currency {text}: write its letters, such as INR")
+    return text
 
 
 def _clock(text: str | None) -> str | None:

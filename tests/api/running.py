@@ -15,8 +15,8 @@ from adapters.settings_source import load_settings
 from adapters.tape.reader import read_manifest, read_refs, read_rows
 from adapters.tape.sealed import SealedWriter
 from adapters.tape.writer import TapeWriter
-from api.bootstrap import Request
 from api.live import parse_feed, run_live
+from api.request import Request
 from kernel.codes import Kind
 from kernel.schema import join_rows
 

@@ -10,8 +10,8 @@ from adapters.tape.reader import read_refs
 from api import backtest as backtest_module
 from api import replay as replay_module
 from api.backtest import decimal_text, run_backtest
-from api.bootstrap import Request
 from api.replay import replay_run
+from api.request import Request
 from kernel.codes import Kind
 from kernel.jit import COMPILED
 from tests.api.conftest import DAYS

@@ -6,9 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from api import cli
 from api.cli import make_parser
 from tests.api.conftest import DAYS, SYMBOLS
 from tests.api.running import MINE, ROOT, TWO, start_cli
@@ -270,3 +272,11 @@ def test_json_numbers_have_all_their_digits(capsys):
     assert json.loads(out, parse_float=str)["cash"] == "1234567890123.4567"
     with pytest.raises(TypeError, match="Path"):
         print_json({"x": ROOT})
+
+
+def test_the_command_line_is_files_of_one_sitting():
+    """Arguments are beside their kin in api/arguments_*.py, what a command does in api/commands/."""
+    files = [Path(cli.__file__), *Path(cli.__file__).parent.glob("arguments*.py")]
+    assert len(files) >= 4 and all(len(file.read_text().splitlines()) < 300 for file in files)
+    for add in cli.ADDED:
+        assert add.__name__.startswith("add_") and add.__module__.startswith("api.arguments_")

@@ -30,7 +30,7 @@ from adapters.market.samples import sample_path
 from adapters.market.zones import show_time
 from adapters.settings_source import load_settings
 from api.backtest import decimal_text, run_backtest
-from api.bootstrap import Request
+from api.request import Request
 from kernel.codes import Kind
 from tests.api.running import stored
 

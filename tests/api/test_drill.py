@@ -2,11 +2,34 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from kernel.codes import KillLevel, Kind, Reason
 from tests.api.running import TWO, files_of, stored
 from tests.api.test_cli import refused
+
+ASKS = """
+from onetape import HOLD, Int, buy, buy_limit, modify, reduce_only, sell_limit, strategy
+
+
+@strategy
+class Asks:
+    bars = Int()
+    exits = Int()
+
+    def on_bar(self, bar, ctx):
+        self.bars += 1
+        if self.bars == 1:
+            return buy(10)
+        if ctx.position > 0 and self.exits == 0:
+            self.exits = 1
+            return reduce_only(sell_limit(10, bar.close * 2))
+        if self.bars % 2 == 0:
+            modify(ctx, price=bar.close * 2 + 1)
+            return HOLD
+        return buy_limit(1, bar.close / 2)
+"""
 
 
 def drilled(home, good, *arguments):
@@ -37,6 +60,14 @@ def test_a_drill_is_the_run_with_that_limit(traded, good, monkeypatch):
         later, killed = rows["seq"] > trip["seq"], rows["reason"] == int(Reason.KILLED)
         assert when["denied"] == (later & killed & (rows["kind"] == int(Kind.ORDER_DENIED))).sum() > 0
         assert when["fills"] == (later & (rows["kind"] == int(Kind.ORDER_FILLED))).sum()
+        assert when["orders"] == (later & (rows["kind"] == int(Kind.ORDER_SUBMITTED))).sum()
+        as_it_was, _ = stored(traded / "runs" / run["run_id"])
+        assert np.array_equal(as_it_was[as_it_was["seq"] < trip["seq"]], rows[rows["seq"] < trip["seq"]])
+        later = as_it_was[as_it_was["seq"] >= trip["seq"]]["kind"]
+        assert when["orders_without"] == (later == int(Kind.ORDER_SUBMITTED)).sum() > when["orders"]
+        assert when["fills_without"] == (later == int(Kind.ORDER_FILLED)).sum() > when["fills"]
+        assert found["max_drawdown_with"] == limited["max_drawdown"]
+        assert found["max_drawdown_without"] == run["max_drawdown"]
         if level == "flatten":
             assert found["positions_held"] == 0
 
@@ -78,8 +109,37 @@ def test_the_first_of_several(traded, good, call):
     both = drilled(traded, good, "--kill", "max_day_loss=40", "--kill", "max_drawdown=50", "latest")
     assert both["tripped"] == drilled(traded, good, "--kill", "max_day_loss=40", "latest")["tripped"]
     said = call(traded, "drill", "--kill", "max_drawdown=0.002", "latest")
-    for words in ("tripped at", "the fall from the peak", "it would have", "orders denied"):
+    for words in (
+        *("tripped at", "the fall from the peak", "it would have", "without  ", "deepest fall", "orders after it"),
+        *("refused", "Asia/Kolkata", "max_drawdown 0.002%", "₹"),
+    ):
         assert words in said.out
+
+
+def test_a_limit_of_the_runs_own_is_told_from_those_asked_for(traded, good, call, monkeypatch):
+    """It tripped then, and it trips with and without: that is no merit of the limit that was asked for."""
+    monkeypatch.setenv("ONETAPE_LIMITS__MAX_DAY_LOSS", "40")
+    run = good(traded, "backtest", *TWO)
+    monkeypatch.delenv("ONETAPE_LIMITS__MAX_DAY_LOSS")
+    found = drilled(traded, good, "--kill", "max_drawdown=50", "latest")
+    assert found["tripped"]["by_own_limit"] and found["tripped"]["reason"] == "DAY_LOSS" and found["saved"] == 0
+    assert found["equity_with"] == found["equity_without"] == run["final_equity"]
+    assert 0 < float(found["nearest"]["max_drawdown"]) < 50
+    said = call(traded, "drill", "--kill", "max_drawdown=50", "latest").out
+    assert "it never trips: the run's own max_day_loss of ₹40.00 does, at 2024-01-01" in said
+    assert "max_drawdown         came to 0.0" in said and "% of 50% (0%)" in said
+    stricter = drilled(traded, good, "--kill", "max_day_loss=20", "latest")
+    assert not stricter["tripped"]["by_own_limit"] and stricter["tripped"]["limit"] == 20
+
+
+def test_what_is_refused_counts_orders_and_no_changes(traded, good, tmp_path):
+    """A strategy that asks for an order at one bar and for a change of it at every other."""
+    file = tmp_path / "asks.py"
+    file.write_text(ASKS)
+    good(traded, "backtest", "--strategy", f"{file}:Asks", "--symbols", "ACC")
+    found = drilled(traded, good, "--kill", "max_drawdown=0.01", "--level", "no_new_orders", "latest")
+    when = found["tripped"]
+    assert when["denied"] == found["tripped"]["orders_without"] > 10, "each of the orders it would have sent, once"
 
 
 def test_an_account_tape(traded, good):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from api.bootstrap import Request
+from api.request import Request
 from api.show import report_data
 from tests.api.running import live
 

@@ -80,6 +80,7 @@ def test_a_file_stops_a_live_day(home, good, call):
     assert found["kill_level"] == "CANCEL_ALL"
 
 
+@pytest.mark.e2e
 def test_a_signal_stops_a_live_day(home, good):
     run_and(home, lambda process: process.send_signal(signal.SIGUSR2))
     note = check_stopped(home, good, KillLevel.FLATTEN, Reason.KILL_SIGNAL)

@@ -19,8 +19,8 @@ from adapters.tape.reader import durable_seq, read_rows
 from adapters.tape.scan import examine, segment_paths
 from adapters.tape.watermark import read_watermark
 from adapters.tape.writer import TapeWriter
-from api.bootstrap import Request
 from api.live import parse_feed, run_live
+from api.request import Request
 from kernel.codes import Kind
 from kernel.errors import ConfigError
 from tests.api.conftest import DAYS
@@ -228,6 +228,7 @@ def test_another_configuration_is_refused(home, call):
     assert stored(account_of(home))[0].tobytes() == before
 
 
+@pytest.mark.e2e
 def test_other_code_goes_on_where_the_tape_stands(home, call, good, strategy_file):
     """Orders and money are the tape's, memory is warmed up on its bars, and both are said; the day replays."""
     path = strategy_file(MINE)

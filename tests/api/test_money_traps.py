@@ -87,6 +87,7 @@ class Mine:
 """
 
 
+@pytest.mark.e2e
 def test_constants_from_elsewhere_are_code(tmp_path, call, good, files):
     """numba freezes them into the machine code it keeps: a changed one is another strategy."""
     home = tmp_path / "home"

@@ -132,6 +132,7 @@ def test_a_day_of_other_code_did_not_diverge(home, good, call, strategy_file):
     assert one["identical"] and other["identical"] and one["folded"] == first["events"] and other["folded"] == 0
 
 
+@pytest.mark.e2e
 def test_an_edited_helper_file_is_named(home, good, call, strategy_file):
     """Not the strategy's own file but one it imports; the compiler's cache knows nothing of it."""
     helper = strategy_file("@helper\ndef size():\n    return 10\n", name="onesize.py")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from api import report_format as fmt
 from api.report import html_report, terminal_report
-from api.report_chart import WIDTH, downsample, place_times, time_ticks, value_ticks
+from api.report_chart import WIDTH, build_charts, downsample, place_times, time_ticks, value_ticks
 from api.report_terminal import COLUMNS, braille_curve
 
 START = 1_704_080_700 * 10**9  # 2024-01-01 09:15 in Kolkata
@@ -35,24 +35,24 @@ def run(days=0, trades=0, **changes):
     row = {"trades": trades, "realized": 500_0000, "unrealized": 0, "fees": 10_0000, "net": 490_0000}
     return {
         "run_id": "r-1", "title": "EMA cross", "mode": "BACKTEST", "currency": "INR", "timezone": "Asia/Kolkata",
-        "first_ts": ts[0] if ts else 0, "last_ts": ts[-1] if ts else 0, "bars": days, "events": days,
-        "seconds": None, "bars_per_second": None, "cash": cash, "final_equity": equity[-1] if days else cash,
+        "first_ts": ts[0] if ts else 0, "last_ts": ts[-1] if ts else 0, "bars": days, "quotes": 0, "market_trades": 0, "events": days,
+        "seconds": None, "inputs_per_second": None, "cash": cash, "final_equity": equity[-1] if days else cash,
         "realized": 0, "unrealized": 0, "fees": 0, "dividends": 0, "market_value": 0, "max_drawdown": 0,
         "max_drawdown_fraction": 0.0, "max_drawdown_ts": None, "max_drawdown_fraction_ts": None, "signals": 0, "orders": 0, "fills": 0, "denied": 0,
-        "denied_reasons": [], "faults": [], "anomalies": 0, "trips": [], "charges": [],
+        "denied_reasons": [], "faults": [], "anomalies": 0, "anomaly_reasons": [], "trips": [], "charges": [], "settlements": [],
         "equity": {"ts": ts, "equity": equity, "peak": peak, "exposure": [i % 2 * cash // 2 for i in range(days)]},
         "trades": [
             {"strategy": "EmaCross", "symbol": f"SYM{i}", "side": "LONG", "qty": 5, "opened_ts": START + i,
              "closed_ts": None if i == trades - 1 else START + i + 60, "entry_px": 1000000, "px_scale": 10_000,
              "exit_px": None if i == trades - 1 else 1012345,
-             "pnl": (i - 1) * 10_000, "fees": 1234, "bars": None} for i in range(trades)
+             "pnl": (i - 1) * 10_000, "fees": 1234} for i in range(trades)
         ],
         "by_instrument": [{"symbol": "SYM0", **row}] if trades else [],
         "by_strategy": [{"strategy": "EmaCross", **row}] if trades else [],
         "strategies": [{"name": "EmaCross", "source": "a.py:EmaCross", "hash": "ab12", "params": {"fast": 10}}],
         "settings": {"slippage": "1 tick"}, "assumptions": ["Fills are simulated at the next open."],
         "digests": {"tape": "aa", "decision": "bb", "state": "cc", "code": "dd"},
-        "inputs": [{"tape": "nse", "bars": days, "digest": "ee"}],
+        "inputs": [{"tape": "nse", "digest": "ee"}],
     } | changes  # fmt: skip
 
 
@@ -135,7 +135,9 @@ def test_user_text_is_escaped():
     data["settings"], data["assumptions"] = {EVIL: EVIL}, [EVIL]
     data["denied_reasons"] = [{"reason": EVIL, "count": 1}]
     data["charges"] = [{"segment": EVIL, "item": EVIL, "amount": 1}]
-    data["trips"] = [{"seq": 1, "ts": 1, "kind": "TRIPPED", "strategy": EVIL, "level": EVIL, "text": EVIL}]
+    data["trips"] = [
+        {"seq": 1, "ts": 1, "kind": "TRIPPED", "strategy": EVIL, "level": EVIL, "text": EVIL, "who": EVIL, "why": EVIL}
+    ]
     data["inputs"][0]["tape"] = EVIL
     text = html_report(data)
     assert "<script>alert" not in text
@@ -156,6 +158,60 @@ def test_nothing_from_outside_and_a_strict_policy(days):
     assert "default-src 'none'" in policy and "unsafe" not in policy
     body = re.sub(r"<script.*?</script>", "", text[text.index("<main>") :], flags=re.S)
     assert not re.search(r"\b(nan|inf|none|undefined)\b", body.replace('preserveAspectRatio="none"', ""), re.I)
+
+
+def test_trips_are_marked_on_the_equity_line():
+    data = run(80)
+    ts = data["equity"]["ts"]
+    data["trips"] = [
+        {"seq": n, "ts": ts[place], "kind": "TRIPPED", "strategy": "account", "level": "FLATTEN", "text": "DAY_LOSS",
+         "who": "asha", "why": "fat finger"} for n, place in enumerate((0, 40, 79))
+    ]  # fmt: skip
+    assert build_charts(data)["trips"] == pytest.approx([0, 100 * 40 / 79, 100], abs=0.01)
+    text = html_report(data)
+    assert text.count('<line class="trip"') == 3 and "Red: a guard or the kill switch" in text
+    assert "kill switch at FLATTEN: DAY_LOSS by asha: fat finger" in text
+    assert '<line class="trip"' not in html_report(run(80))
+
+
+def test_settlements_and_anomalies_are_shown():
+    rows = [
+        {"symbol": f"FUT{n}", "reason": "VARIATION", "what": "Daily variation", "count": 3, "last_ts": START,
+         "realized": (50 - n) * 10_000, "charges": 0} for n in range(45)
+    ]  # fmt: skip
+    data = run(3, settlements=rows, anomalies=3, anomaly_reasons=[{"reason": "it came too late", "count": 3}])
+    text = html_report(data)
+    assert "FUT39" in text and "FUT40" not in text and "5 smaller rows are left out" in text
+    assert "it came too late" in text and ">Charges</th>" not in text
+    rows[0]["charges"] = 5
+    assert ">Charges</th>" in html_report(data)
+    shown = printed(data)
+    assert "Daily variation" in shown and "and 37 smaller ones" in shown and "ANOMALIES: 3 it came too late" in shown
+
+
+def test_long_reasons_wrap():
+    """In one line they were as wide as a page, and lay over what is beside them."""
+    data = run(3, denied=1, denied_reasons=[{"reason": "why " * 60, "count": 1}])
+    assert f'<td class="words">{"why " * 60}</td>' in html_report(
+        data
+    ) and "td.words{white-space:normal}" in html_report(data)
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ((0, 0, 0), "no bars"),
+        ((1, 0, 0), "1 bar"),
+        ((12_345, 0, 0), "12,345 bars"),
+        ((0, 1, 2), "1 quote, 2 trades"),
+        ((375, 1_20_000, 1), "375 bars, 1,20,000 quotes, 1 trade"),
+    ],
+)
+def test_inputs_are_counted_apart(counts, text):
+    data = run(3, bars=counts[0], quotes=counts[1], market_trades=counts[2], inputs_per_second=1000.4, seconds=1.0)
+    page, shown = html_report(data), printed(data)
+    assert f"<span>{text}</span>" in page and f"{text} at 1,000/s" in shown
+    assert ("1,000 inputs a second" if any(counts[1:]) else "1,000 bars a second") in page
 
 
 def test_empty_run_says_so():

@@ -11,13 +11,14 @@ from adapters.market.instrument import Instrument, InstrumentKind
 from adapters.market.instruments import Registry
 from adapters.settings_source import load_settings
 from adapters.tape.reader import config_of, read_refs
-from api.bootstrap import Request, make_config, make_engine
+from api.bootstrap import make_config, make_engine
 from api.differences import differences
+from api.request import Request
 from api.run_instruments import find_symbol, instrument_rows, master_of, numbered_as
 from kernel.codes import Flag, Kind
 from kernel.errors import NotFound
 from tests.api.running import FILLED, SUBMITTED, TWO, account_of, live, rewrite, stored
-from tests.api.sessions_home import add_instruments, make_home, write_days
+from tests.api.sessions_home import add_instruments, at, make_home, write_days
 
 BUY = ("--strategy", "buy_and_hold,quantity=1")
 
@@ -92,7 +93,9 @@ def test_symbols_and_terms_of_the_first_day(renamed):
     assert said(symbols=["ZOMATO"], first_day="2024-01-01") == [("ZOMATO", 0, 1, 500, 1)]
     assert said(symbols=["ETERNAL"], first_day="2024-01-03") == [("ETERNAL", 0, 1, 100, 5)]
     assert said(symbols=["ZOMATO"], first_day="2024-01-04") == [("ZOMATO", 0, 2, 700, 1)]
-    assert said(symbols=["ETERNAL"]) == [("ETERNAL", 0, 1, 100, 5)] and said(symbols=["ZOMATO"])[0][2] == 2
+    assert said(symbols=["ETERNAL"]) == [("ETERNAL", 0, 1, 500, 1)], "the name of now, the terms of the first bar"
+    assert make(renamed, symbols=["ETERNAL"])["terms"] == [[at(2, 0), 0, 100, 5, 0]]
+    assert said(symbols=["ZOMATO"])[0][2] == 2
     everything = said(first_day="2024-01-01")  # two will have had the symbol: the later one is told apart
     assert [row[0] for row in everything] == ["ACC", "ZOMATO", "ZOMATO#2"]
     with pytest.raises(NotFound, match=r"'ETERNAL' on 2024-01-01.*only from 2024-01-03 to now: write ZOMATO"):

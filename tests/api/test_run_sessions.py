@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.bootstrap import Request
+from api.request import Request
 from kernel.codes import Kind, TimerCode
 from tests.api.running import FILLED, SUBMITTED, account_of, live, stored
 from tests.api.sessions_home import DAY, add_instruments, at, make_home, write_days

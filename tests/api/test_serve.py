@@ -12,10 +12,12 @@ import jwt
 import pytest
 from litestar.testing import TestClient
 
+from adapters.bus.hints import HintPublisher
 from adapters.settings import Settings
 from adapters.tape.writer import TapeWriter
-from api import serve
+from api import following, serve
 from api.auth import check_token, key_path, load_key, make_token
+from api.read_models import HomeTapes, open_database
 from kernel.codes import Kind
 from kernel.errors import ConfigError, TokenRefused
 from kernel.schema import join_rows
@@ -265,7 +267,7 @@ def test_the_schema_names_the_bearer_scheme(ask):
 
 @pytest.mark.sim
 def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(serve, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(following, "INTERVAL_S", 0.02)
     folder, tape = tmp_path / "tapes" / "accounts" / "main", HandTape()
     tape.trade(1, 0, BUY, 3, 1000)
     write(folder, tape)
@@ -295,6 +297,44 @@ def test_a_growing_tape_is_followed_by_itself(tmp_path, monkeypatch):
         health = client.get("/health").json()
         assert health["tapes"] == 3 and health["unread_tapes"] <= 1
         assert fills() == 2
+
+
+@pytest.mark.e2e
+def test_hints_bring_what_is_new_at_once(tmp_path, monkeypatch):
+    """With looks half a minute apart, what is in the read models within moments came by a hint."""
+    monkeypatch.setattr(following, "INTERVAL_S", 30.0)
+    folders = [tmp_path / "tapes" / "accounts" / name for name in ("main", "second")]
+    tapes, lags = [HandTape(n) for n in range(2)], []
+    for folder, tape in zip(folders, tapes, strict=True):
+        write(folder, tape)
+    with TestClient(serve.make_app(tmp_path, Settings())) as client:
+        views = client.app.state.views
+
+        def fills():
+            with views.cursor() as cursor:
+                return dict(cursor.execute("SELECT tape, count(*) FROM fills GROUP BY tape").fetchall())
+
+        give_up = time.monotonic() + 20
+        while views.tapes_known < 2 and time.monotonic() < give_up:
+            time.sleep(0.01)
+        time.sleep(0.3)  # until it listens
+        publishers = [HintPublisher(folder) for folder in folders]
+        time.sleep(1.2)  # until it is connected: writers that come later are looked for once a second
+        for n in range(12):
+            folder, tape, publisher = folders[n % 2], tapes[n % 2], publishers[n % 2]
+            done = len(tape.made)
+            tape.trade(1, 0, BUY, 1, 1000)
+            write(folder, tape, done)
+            began = time.monotonic()
+            publisher.send(tape.seq)
+            while fills().get(f"accounts/{folder.name}", 0) != n // 2 + 1 and time.monotonic() < give_up:
+                time.sleep(0.001)
+            lags.append(time.monotonic() - began)
+        for publisher in publishers:
+            publisher.close()
+        assert client.get("/health").json()["unread_tapes"] == 0
+    print("LAGS", [round(x * 1e3, 1) for x in lags])
+    assert sorted(lags)[6] < 0.5, lags
 
 
 @pytest.mark.sim
@@ -337,7 +377,7 @@ def test_two_servers_on_one_home_are_refused(tmp_path):
     views = serve.Views(tmp_path)
     try:
         code = (
-            "from pathlib import Path; from api.serve import open_database; from kernel.errors import ConfigError\n"
+            "from pathlib import Path; from api.read_models import open_database; from kernel.errors import ConfigError\n"
             f"try: open_database(Path({str(tmp_path)!r}) / 'views' / 'serve.duckdb')\n"
             "except ConfigError as error: print(error)"
         )
@@ -345,7 +385,7 @@ def test_two_servers_on_one_home_are_refused(tmp_path):
         assert "another `onetape serve`" in said
     finally:
         views.close()
-    assert isinstance(serve.open_database(tmp_path / "views" / "serve.duckdb"), duckdb.DuckDBPyConnection)
+    assert isinstance(open_database(tmp_path / "views" / "serve.duckdb"), duckdb.DuckDBPyConnection)
 
 
 def test_it_listens_only_where_allowed(tmp_path, monkeypatch):
@@ -366,7 +406,7 @@ def test_it_listens_only_where_allowed(tmp_path, monkeypatch):
 
 def test_rows_of_a_tape_are_whole_records(home):
     """What the reader gives is what was written: the tests above stand on it."""
-    read = [rows for rows, _ in serve.HomeTapes(home).rows(home / "runs" / "r-1", 0)]
+    read = [rows for rows, _ in HomeTapes(home).rows(home / "runs" / "r-1", 0)]
     assert join_rows(read).tobytes() == hand_tape(5).rows().tobytes()
 
 

@@ -309,7 +309,7 @@ def test_every_question_of_the_page_is_answered(home, run, good, call):
     assert call(home, "publish").code == 0
     empty = []
     for block in BLOCKS:
-        if block.startswith("-- with charges"):  # tests/projections/test_settled.py
+        if block.startswith("-- with "):  # charges: tests/projections/test_settled.py, ticks: test_market_views.py
             continue
         if block.startswith("-- tape.duckdb"):
             with duckdb.connect(str(home / "views" / "tape.duckdb"), read_only=True) as connection:

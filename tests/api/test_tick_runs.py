@@ -19,8 +19,8 @@ from adapters.reference.due import DueTimers
 from adapters.settings_source import load_settings
 from adapters.tape.reader import read_refs
 from api import live as live_module
-from api.bootstrap import Request
 from api.live import parse_feed, run_live
+from api.request import Request
 from kernel.codes import Kind, Origin, TimerCode
 from tests.api.running import FILLED, account_of, damage, rewrite, stored
 from tests.api.sessions_home import MINUTE, add_instruments, at, write_days
@@ -236,6 +236,7 @@ def test_a_paper_day_that_goes_on_loses_nothing_and_repeats_nothing(home, good, 
     assert good(home, "verify", "main-paper")["tape_digest"] == again["tape_digest"]
 
 
+@pytest.mark.e2e
 def test_late_ticks_are_refused(home, call):
     from tests.api.tick_home import write_ticks
 

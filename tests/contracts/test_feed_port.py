@@ -11,8 +11,8 @@ from adapters.market.feed import MarketFeed, Selection
 from adapters.market.tape import tapes_folder
 from adapters.settings_source import load_settings
 from adapters.tape.reader import read_rows
-from api.bootstrap import Request
 from api.live import parse_feed, run_live
+from api.request import Request
 from api.restore import RecordedInputs
 from kernel.codes import Origin
 from kernel.schema import EVENT, join_rows

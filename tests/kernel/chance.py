@@ -182,6 +182,9 @@ class World:
                 self.ticks[instrument] = self.ticks[instrument] * down // up
         if "actions" in self.on and rng.random() < 0.4:
             found.append(event(Kind.DIVIDEND, self.t, rng.choice([0, 1, 4]), amount=rng.choice([1, 12_345, 20_000])))
+        if "actions" in self.on and rng.random() < 0.2:
+            terms = {"tick": rng.choice([TICK, 100, 1_000]), "lot": rng.choice([1, 5, 7]), "freeze_qty": 40}
+            found.append(event(Kind.TERMS_CHANGED, self.t, rng.choice([0, 1, 5]), **terms))
         if "expiries" in self.on and rng.random() < 0.2:
             left = [i for i in (2, 3, 5, 7) if i not in self.ended]
             if left:
@@ -222,7 +225,7 @@ class World:
         if "garbage" in on and rng.random() < 0.2:
             found.append(
                 event(
-                    rng.choice([16, 17, 18, 19, 35, 36, 37, 38, 39, 42, 43]), t, rng.choice([-1, 99]),
+                    rng.choice([16, 17, 18, 19, 20, 35, 36, 37, 38, 39, 42, 43]), t, rng.choice([-1, 99]),
                     strategy=rng.choice([0, 9]), code=rng.choice([-1, 99]), setting=-1, amount_money=2**63 - 1,
                 )
             )  # fmt: skip

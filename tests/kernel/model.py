@@ -297,6 +297,11 @@ class Model(Bounds):
             self.cash[currency] += money
             self.paid_in[currency] += money
 
+    def termed(self, row: Row) -> None:
+        if not row.refused:
+            tick, lot, freeze = row.body[:3]
+            self.rows[row.instrument] = self.rows[row.instrument]._replace(tick=tick, lot=lot, freeze=freeze)
+
     def rated(self, e: Row) -> None:
         if not e.refused:
             self.rate[e.body[0]] = e.body[1]
@@ -409,6 +414,7 @@ DOES = {
     Kind.SPLIT: Model.split,
     Kind.DIVIDEND: Model.dividend,
     Kind.FX_RATE: Model.rated,
+    Kind.TERMS_CHANGED: Model.termed,
     Kind.TIMER: Model.timer,
     Kind.LIMIT_CHANGED: Model.limit,
     Kind.TRADING_STATE_CHANGED: Model.trading,

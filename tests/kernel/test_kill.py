@@ -7,6 +7,7 @@ from kernel.state import Terms
 from kernel.units import SHARE
 from tests.kernel.play import (
     LIMIT,
+    STOP,
     TICK,
     check_books,
     event,
@@ -66,6 +67,21 @@ class TestLevels:
         tape = run_bars(engine, [kill(2, level)])
         assert len(of(tape, Kind.ORDER_CANCELED)) == 2 - left
         assert engine.account.open_orders == left + (1 if level == FLATTEN else 0)
+
+    @pytest.mark.parametrize("level", [REDUCE_ONLY, NO_NEW_ORDERS])
+    def test_exits_stay_and_a_plain_order_that_would_close_goes(self, scripted, level):
+        """docs/kill.md: the exits of a filled bracket work on; a limit order to sell what is held could open."""
+        links = Flag.HELD | Flag.OCO
+        exits = [order(SELL, 10, STOP, 0, 98, flags=links, link=1), order(SELL, 10, LIMIT, 103, flags=links, link=1)]
+        engine = scripted(2)
+        script(engine, 1, 0, [(1, order(BUY, 10)), *((1, one) for one in exits)])
+        script(engine, 2, 0, [(1, order(BUY, 5)), (2, order(SELL, 5, LIMIT, 103))])
+        run_bars(engine, [flat(1, 100), flat(2, 100)])
+        tape = run_bars(engine, [kill(2, level), flat(3, 104)])
+        assert of(tape, Kind.ORDER_CANCELED)["reason"].tolist() == [Reason.KILLED, Reason.ONE_CANCELS_OTHER]
+        assert of(tape, Kind.ORDER_CANCELED)["strategy"].tolist() == [2, 1]
+        assert engine.state.positions["qty"].sum() == 5 and engine.account.open_orders == 0
+        check_books(engine)
 
     @pytest.mark.parametrize("level", [CANCEL_ALL, FLATTEN])
     def test_what_is_held(self, scripted, level):

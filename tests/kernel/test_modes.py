@@ -12,7 +12,7 @@ from kernel.jit import COMPILED
 from tests.kernel.one_run import one_run
 
 ROOT = Path(__file__).parents[2]
-SLICES, MANY = 150, 450  # some 400 and 1,200 bars
+SLICES, MANY = 60, 450  # some 160 and 1,200 bars
 pytestmark = pytest.mark.skipif(not COMPILED, reason="compares the compiled with the interpreted run")
 
 

@@ -15,7 +15,7 @@ NUMBERS_ON_DISK = {
     "Kind": {
         "BAR": 1, "SPLIT": 16, "DIVIDEND": 17, "TIMER": 32, "RUN_STARTED": 33, "RUN_ENDED": 34, "LIMIT_CHANGED": 35,
         "TRADING_STATE_CHANGED": 36, "STRATEGY_PAUSED": 37, "STRATEGY_RESUMED": 38, "CASH_ADJUSTED": 39, "SIGNAL": 64,
-        "QUOTE": 2, "TRADE": 3, "TAPE_TRUNCATED": 40, "CLOCK_ANOMALY": 41,
+        "QUOTE": 2, "TRADE": 3, "TERMS_CHANGED": 20, "TAPE_TRUNCATED": 40, "CLOCK_ANOMALY": 41,
         "ORDER_SUBMITTED": 65, "ORDER_DENIED": 66, "ORDER_CANCEL_SUBMITTED": 67, "ORDER_ACCEPTED": 70,
         "ORDER_REJECTED": 71, "ORDER_TRIGGERED": 72, "ORDER_FILLED": 73, "ORDER_CANCELED": 74, "ORDER_EXPIRED": 75,
         "ORDER_RESTATED": 76, "STRATEGY_FAULT": 96, "EQUITY": 97, "ANOMALY": 98,
@@ -50,6 +50,7 @@ SLOTS_ON_DISK = {
     "fill": ["order_id", "ref", "qty", "px", "trigger_px", "fee", "cum_qty", "leaves_qty"],
     "split": ["numerator", "denominator"],
     "dividend": ["amount"],
+    "terms": ["tick", "lot", "freeze_qty"],
     "quote": ["bid_px", "ask_px", "bid_qty", "ask_qty"],
     "trade": ["trade_px", "trade_qty"],
     "storage": ["segment", "offset", "lost_bytes"],
@@ -82,7 +83,7 @@ def test_every_reason_has_words():
 def test_kinds_lie_in_their_range():
     for kind in codes.Kind:
         family = FAMILY_OF[kind].name
-        market = dict.fromkeys(("bar", "quote", "trade", "split", "dividend", "expiry", "fx"), (1, 31))
+        market = dict.fromkeys(("bar", "quote", "trade", "split", "dividend", "expiry", "fx", "terms"), (1, 31))
         low, high = {**market, "equity": (96, 127), "balance": (96, 127)}.get(family, (32, 127))
         assert low <= kind <= high < TRANSITION.shape[1]
 

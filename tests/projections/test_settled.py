@@ -14,6 +14,7 @@ from api.event_text import EventText
 from api.report import html_report, terminal_report
 from kernel.codes import KillLevel, Kind, Reason
 from projections.bounds import denied_text, trip_text
+from projections.marks import value_at
 from projections.names import read_config
 from projections.summary import run_report
 from tests.kernel.play import LIMIT, STOP, day_end, dividend, event, flat, order, split, units
@@ -256,6 +257,58 @@ def test_trips_say_what_was_over_what(scripted):
             ("CANCEL_ALL",), ("OFF",), ("REDUCE_ONLY",)
         ]  # fmt: skip
     assert [trip["text"] for trip in run_report(connection, "t")["trips"]] == [row[5] for row in found]
+
+
+def test_trips_say_who_and_why(scripted):
+    """As the notes have it, wherever a batch ends; a guard's own has none, and a note of another sort says nothing."""
+    config = config_for([SHARES | {"charged": 0}], limits={"max_day_loss": units(100)})
+    level = int(KillLevel.FLATTEN)
+    inputs = [flat(1, 100), flat(2, 100), flat(3, 85), event(Kind.TRIPPED, 4, level=level), event(Kind.KILL_RESET, 5)]
+    inputs += [event(Kind.TRIPPED, 6, level=level), event(Kind.TRIPPED, 7, level=level)]
+    rows, notes, _ = play(scripted, config, [(1, 0, [(1, order(BUY, 10))])], inputs)
+    by_guard, by_file, reset, by_hand = rows["seq"][np.isin(rows["kind"], (Kind.TRIPPED, Kind.KILL_RESET))][:4].tolist()
+    said = {
+        by_file: '{"who": "asha", "why": "fat finger", "source": "home file"}',
+        reset: '{"who": "ravi", "why": "checked"}',
+        by_hand: "no JSON",
+    }
+    wanted = [
+        (by_guard, None, None, None),
+        (by_file, "asha", "fat finger", "home file"),
+        (reset, "ravi", "checked", None),
+        (by_hand, None, None, None),
+    ]
+    for cuts in ((), range(1, len(rows))):
+        connection = project(rows, notes | said, cuts)
+        assert one(connection, "SELECT seq, who, why, source FROM v_trips ORDER BY seq LIMIT 4") == wanted
+    report = run_report(connection, "t") | GIVEN
+    console = Console(file=io.StringIO(), width=200)
+    terminal_report(report, console)
+    for text in (console.file.getvalue(), html_report(report)):
+        assert "by asha: fat finger" in text and "the kill switch was reset by ravi: checked" in text
+
+
+def test_collateral_is_valued_at_the_last_price(scripted):
+    """A backtest's bars are on no tape of its own: what its manifest says they came to is what the engine had."""
+    future = contract(1, "FUTURE")
+    config = config_for([SHARES | {"charged": 0}, future | {"margin": 2 * 10**8}], 2)
+    scripts = [(1, 0, [(1, order(SELL, 10))]), (2, 1, [(1, order(BUY, 5)), (3, order(SELL, 1))])]
+    inputs = [
+        e for t, px in ((1, 100), (2, 100), (3, 109), (4, 117)) for e in (flat(t, px, end=False), flat(t, 200 - px, 1))
+    ]
+    rows, notes, engine = play(scripted, config, scripts, [*inputs, ENDED])
+    connection = project(rows, notes)
+    figures = "SELECT short_hold, hold FROM accounts JOIN balances USING (tape)"
+    hold = int(engine.purse.hold)
+    assert one(connection, figures) != [(hold, hold)] and hold > 0
+    marks = {symbol: int(engine.state.markets["mark"][n]) for n, symbol in enumerate(("ALPHA", "FUTURE1"))}
+    before = one(connection, "SELECT * EXCLUDE (mark) FROM positions ORDER BY symbol")
+    for _ in range(2):
+        value_at(connection, "t", marks)
+        assert one(connection, figures) == [(hold, hold)]
+        assert one(connection, "SELECT symbol, mark FROM positions ORDER BY symbol") == list(marks.items())
+    assert one(connection, "SELECT * EXCLUDE (mark) FROM positions ORDER BY symbol") == before
+    check_state(connection, engine, read_config(notes[1]))
 
 
 def test_a_denial_says_what_was_allowed(scripted):

@@ -7,15 +7,16 @@ from rich.console import Console
 from api.report import html_report, terminal_report
 from kernel.codes import Kind
 from kernel.errors import NotFound
+from projections.marks import value_at
 from projections.summary import run_report
 from tests.api.test_report import run as report_of_tests
 from tests.projections.handmade import BUY, HandTape
 from tests.projections.recording import record, with_actions
 from tests.projections.test_projector import database, project
 
-BY_CALLER = {"run_id", "seconds", "bars_per_second", "digests", "inputs"}
+BY_CALLER = {"run_id", "seconds", "inputs_per_second", "digests", "inputs"}
 GIVEN = {
-    "run_id": "r-1", "seconds": None, "bars_per_second": None, "inputs": [],
+    "run_id": "r-1", "seconds": None, "inputs_per_second": None, "inputs": [],
     "digests": {"tape": "aa", "decision": "bb", "state": "cc", "code": "dd"},
 }  # fmt: skip
 
@@ -49,8 +50,8 @@ def test_the_report_is_the_data_contract(made):
 
 def test_figures_are_the_engines(made):
     connection, engine = made
-    marks = {f"SYM{n}": int(engine.state.markets["mark"][n]) for n in range(3)}
-    report, account = run_report(connection, "t", marks), engine.account
+    value_at(connection, "t", {f"SYM{n}": int(engine.state.markets["mark"][n]) for n in range(3)})
+    report, account = run_report(connection, "t"), engine.account
     assert report["final_equity"] == engine.purse.cash + engine.purse.market_value
     for name in ("realized", "fees", "dividends", "market_value", "signals", "orders", "fills", "denied", "bars"):
         assert report[name] == (engine.purse[name] if name in engine.purse.dtype.names else account[name]), name

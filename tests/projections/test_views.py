@@ -167,7 +167,8 @@ def test_read_models_of_the_first_version_are_folded_in_again():
     new = project(tape.rows(), tape.notes)
     for table in ("checkpoint", "runs", "orders"):
         connection.register("copied", new.sql(f"SELECT * FROM {table}").to_arrow_table())
-        connection.execute(f"INSERT INTO {table} SELECT * FROM copied")
+        names = ", ".join(connection.table(table).columns)  # what later migrations added is not there yet
+        connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM copied")
         connection.unregister("copied")
     assert migrate(connection) == [m.name for m in list_migrations()[1:]]
     projector = Projector(connection, "t")

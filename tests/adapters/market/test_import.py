@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.market.importer import import_files
-from adapters.market.instruments import Registry
+from adapters.market.instruments import Instrument, Registry
 from adapters.market.options import ImportOptions
 from adapters.market.reader import bar_batches
 from adapters.market.tape import list_tapes, tapes_folder
@@ -435,3 +435,24 @@ def test_typed_times_that_are_none(tmp_path, times):
     pq.write_table(pa.table({"date": times, **prices}), tmp_path / "T.parquet")
     with pytest.raises(ImportRefused, match="its time column holds what is no time"):
         import_files(tmp_path / "home", [tmp_path / "T.parquet"])
+
+
+@pytest.mark.parametrize("times", [[""], [" 09:15:00", " 09:16:00"], [" 09:15:00+05:30", " 09:16:00+05:30"]])
+def test_prices_are_on_the_tick_of_their_day(tmp_path, times):
+    """INFY's tick became 0.10 on the 3rd: a price of 0.05 is right before and wrong from then on."""
+
+    def rows(day: str, px: float) -> str:
+        return "".join(f"{day}{time},100,101,99,{px},1\n" for time in times)
+
+    registry = Registry.load(tmp_path / "home")
+    registry.add([Instrument(-1, "INFY", 500)])
+    registry.change("INFY", "2024-01-03", tick=1000)
+    registry.save()
+    report = bring(tmp_path, HEAD + rows("2024-01-01", 100.05) + rows("2024-01-02", 99.95) + rows("2024-01-03", 100.1))
+    assert (report.new, report.refused) == (3 * len(times), False)
+    late = HEAD + rows("2024-01-04", 100.05)
+    report = bring(tmp_path, late)
+    assert report.refused and report.files[0].findings[0].message == "close 100.05 is off the tick 0.1"
+    assert bring(tmp_path, late, round_to_tick=True).new == len(times)
+    report = bring(tmp_path, HEAD + rows("2023-12-29", 100.07))
+    assert report.files[0].findings[0].message == "close 100.07 is off the tick 0.05"

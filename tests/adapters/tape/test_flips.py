@@ -77,7 +77,7 @@ def flip_all(folder: Path, size: int, share: int) -> int:
     return done
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", [0, *(pytest.param(n, marks=pytest.mark.torture) for n in range(1, SHARES))])
 def test_every_flipped_bit_of_8_kib(share):
     with fresh_folder() as folder:
         assert flip_all(folder, 8_192, share) == 8 * 8_192 // SHARES
@@ -107,7 +107,9 @@ def cut_everywhere(folder: Path, size: int, reserved: bool) -> int:
     return done
 
 
-@pytest.mark.parametrize("reserved", [False, True], ids=["cut", "zeros"])
+@pytest.mark.parametrize(
+    "reserved", [pytest.param(False, id="cut"), pytest.param(True, id="zeros", marks=pytest.mark.torture)]
+)
 def test_every_truncation_of_8_kib(reserved):
     with fresh_folder() as folder:
         assert cut_everywhere(folder, 8_192, reserved) >= 8_192 - 8 * reserved
