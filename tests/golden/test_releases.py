@@ -60,7 +60,7 @@ def test_sql_finds_what_it_holds(release, capsys):
     counts = [f"select '{view}' v, tape, count(*) n, count(distinct seq) d from {view} group by tape" for view in views]
     home = release / "home"
     found = {(row["v"], row["tape"]): (row["n"], row["d"]) for row in good(home, "sql", " union all ".join(counts))}
-    for name in json.loads((release / "expected.json").read_text())["1"]:
+    for name in next(iter(json.loads((release / "expected.json").read_text()).values())):
         folder = home / name
         kinds = Counter(Kind(int(kind)).name.lower() for rows, _ in read_rows(folder) for kind in rows["kind"])
         expected = {view: kinds[view] for view in views if kinds[view]} | {"events": kinds.total()}
