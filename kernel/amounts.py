@@ -6,8 +6,8 @@ amount is rounded once, when it is made, and what is kept from then on is that a
 """
 
 from kernel.jit import jit, jit_call, jit_shared
-from kernel.tables import instrument_row, purse, rules
-from kernel.units import DOWN, HALF_EVEN, MONEY_MAX, PX_MAX, SHARE, UP, fits_product, mul_div
+from kernel.tables import instrument_row, market, purse, rules
+from kernel.units import DOWN, HALF_EVEN, MONEY_MAX, PX_MAX, SCALE, SHARE, UP, fits_product, mul_div
 
 
 @jit
@@ -63,6 +63,18 @@ def in_base(s, currency, money):
 @jit_call
 def _converted(money, rate):
     return mul_div(money, rate, SHARE, HALF_EVEN)
+
+
+@jit
+def unit_value(s, instrument):
+    """What one unit is worth at the last price, as a number in the account's first currency."""
+    row, mark = instrument_row(s, instrument), market(s, instrument).mark
+    worth = mark / SCALE
+    if row.num != row.den:
+        worth = worth * row.num / row.den
+    if row.currency != 0:
+        worth = worth * purse(s, row.currency).rate / SHARE
+    return worth
 
 
 @jit

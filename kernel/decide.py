@@ -3,7 +3,7 @@
 Each intent is folded in before the next strategy is asked, so cash is reserved in (strategy, instrument) order.
 """
 
-from kernel.amounts import equity_of, free_cash
+from kernel.amounts import equity_of, free_cash, unit_value
 from kernel.codes import Flag, Kind, OrderType, Reason, Status, code
 from kernel.events import KERNEL, blank, draft, emit
 from kernel.evolve import RUNNING
@@ -16,6 +16,7 @@ from kernel.frame import (
     HOOK_TRADE,
     INTENTS,
     NEW,
+    NOWHERE,
     PROGRAM_OK,
     REPLACE,
 )
@@ -38,12 +39,14 @@ from kernel.tables import (
     position,
     program_of,
     rules,
+    touched,
 )
 from kernel.units import PX_MAX, SCALE, to_units
 
 SIGNAL, FAULT, QUOTE = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT), code(Kind.QUOTE)
 TRAILING_STOP = code(OrderType.TRAILING_STOP)
 HELD, OCO, REDUCE_ONLY, F_REPLACE = code(Flag.HELD), code(Flag.OCO), code(Flag.REDUCE_ONLY), code(Flag.REPLACE)
+ON_SLICE = code(Flag.ON_SLICE)
 MAY_ASK = HELD | OCO | REDUCE_ONLY  # flags a strategy may set
 ST_PENDING_NEW, WARM_UP = code(Status.PENDING_NEW), code(Flag.WARM_UP)
 ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
@@ -66,9 +69,9 @@ def call_on_bar(s, strategy, instrument):
     bar.volume, bar.open_interest = m.volume / factor, m.open_interest / factor
     frame.hook = HOOK_BAR
     _fill_context(s, strategy, instrument)
-    code = _call(s, strategy, instrument)
+    code = call(s, strategy, instrument)
     if code != PROGRAM_OK or frame.ctx.count != 0 or s.recorded != 0:
-        _carry_out(s, strategy, instrument, m.bar_seq, m.ts_bar, a.ts, code)
+        carry_out(s, strategy, instrument, m.bar_seq, m.ts_bar, a.ts, code, 0)
 
 
 @jit_call
@@ -83,8 +86,8 @@ def call_on_fill(s, k):
     seen.fee = f.fee / SCALE
     frame.hook = HOOK_FILL
     _fill_context(s, f.strategy, f.instrument)
-    code = _call(s, f.strategy, f.instrument)
-    _carry_out(s, f.strategy, f.instrument, f.seq, account(s).ts, account(s).ts, code)
+    code = call(s, f.strategy, f.instrument)
+    carry_out(s, f.strategy, f.instrument, f.seq, account(s).ts, account(s).ts, code, 0)
 
 
 @jit_call
@@ -107,12 +110,12 @@ def call_on_tick(s, strategy, e):
         told.qty, told.open_interest = e.trade_qty / factor, m.open_interest / factor
         frame.hook = HOOK_TRADE
     _fill_context(s, strategy, e.instrument)
-    code = _call(s, strategy, e.instrument)
-    _carry_out(s, strategy, e.instrument, e.seq, e.ts_event, account(s).ts, code)
+    code = call(s, strategy, e.instrument)
+    carry_out(s, strategy, e.instrument, e.seq, e.ts_event, account(s).ts, code, 0)
 
 
 @jit
-def _call(s, strategy, instrument):
+def call(s, strategy, instrument):
     program = program_of(s, strategy)
     return call_program(program.address, program.memory + instrument * program.stride, program.frame)
 
@@ -133,26 +136,28 @@ def _fill_context(s, strategy, instrument):
             ctx.entry_price = ctx.entry_price * row.den / row.num
     ctx.cash, ctx.equity = free_cash(s, row.currency) / SCALE, equity_of(s) / SCALE
     ctx.tick, ctx.lot = row.tick * m.adjustment / row.px_scale, row.lot
-    ctx.price, ctx.count = m.mark / row.px_scale, 0
+    ctx.price, ctx.unit_value, ctx.count = m.mark / row.px_scale, unit_value(s, instrument), 0
 
 
 @jit_shared
-def _carry_out(s, strategy, here, cause, ts_event, ts_init, code):
-    """Turn the call's intents into events; an exception or too many signals stops the strategy instead.
+def carry_out(s, strategy, here, cause, ts_event, ts_init, code, aims):
+    """Turn the call's intents into events; an exception or too many signals stops the strategy instead. `here` is
+    NOWHERE for a call of the whole slice, and `aims` how many orders it asked for beside its intents.
 
     Of the frame only the intents are read: a strategy may have written over the rest.
     """
-    ctx, warming = call_frame(s).ctx, market(s, here).warm_up & WARM_UP
+    ctx, whole = call_frame(s).ctx, ON_SLICE if here == NOWHERE else 0
+    warming = market(s, here if whole == 0 else touched(s, 0).instrument).warm_up & WARM_UP
     if s.recorded != 0:
-        asked = 0 if warming != 0 else 1 if code != PROGRAM_OK or ctx.count > INTENTS else ctx.count
-        if fold_answers(s, strategy, cause) != asked:
+        asked = 0 if warming != 0 else 1 if code != PROGRAM_OK or ctx.count > INTENTS else ctx.count + aims
+        if fold_answers(s, strategy, cause, whole) != asked:
             s.differing += 1
         return
     if code != PROGRAM_OK or ctx.count > INTENTS:
         keep_frame(s, strategy)
         e = draft(s, FAULT, KERNEL, cause, ts_event, ts_init)
         e.instrument, e.strategy, e.code = here, strategy, call_frame(s).hook
-        e.reason = EXCEPTION if code != PROGRAM_OK else TOO_MANY_SIGNALS
+        e.reason, e.flags = EXCEPTION if code != PROGRAM_OK else TOO_MANY_SIGNALS, whole
         emit(s, e)
         return
     if warming != 0:  # before the run's first day memory learns and nothing is sent
@@ -234,6 +239,8 @@ def _write_signal(s, signal, strategy, here, intents, k):
     elif known:
         signal.product = product_of(s, strategy, instrument, intent.product)
         _start_trailing(s, signal)
+    if here == NOWHERE:
+        signal.flags |= ON_SLICE
     link = intent.ref - 1 if 0 < intent.ref <= k else -1
     if signal.flags & HELD:
         signal.flags |= REDUCE_ONLY

@@ -2,6 +2,7 @@
 
 from kernel.rows import packed_record
 
+NOWHERE = -1  # instrument of a call for the whole slice
 HERE = -(2**31)  # instrument of an intent: the one the strategy was called for; no arithmetic arrives at it
 LINKS = 64  # working orders of a position that hang together, or only reduce
 SLICES = 25  # most orders one signal may become
@@ -102,6 +103,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("cash", "f8"),  # free to spend
     ("equity", "f8"),
     ("tick", "f8"),
+    ("unit_value", "f8"),  # what one unit is worth at `price`, in the account's currency
     ("lot", "i8"),
     ("count", "i8"),  # intents placed so far in this call
     ("intents", INTENT, (INTENTS,)),

@@ -148,10 +148,9 @@ if COMPILED:
 
     def records_view(dtype: np.dtype) -> Callable:
         """A compiled function (address, count) -> the array of records of `dtype` that lives there."""
-        record = from_dtype(dtype)
 
         def view(address, count):  # type: ignore[no-untyped-def]
-            return carray(_pointer(address), (count,), record)
+            return carray(_pointer(address), (count,), dtype)
 
         return _part(view, compiler=PartCompiler)
 

@@ -19,6 +19,7 @@ from kernel.orders import find_slot, owner_of
 from kernel.rehearse import fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
 from kernel.settle import price_expiry, send_charge, settle_contract, settle_day, settle_note, tell_balance
+from kernel.slices import call_on_slice, slice_steps
 from kernel.state import room_for_a_call
 from kernel.submit import ALL, OPENS, cancel_position, send_close
 from kernel.tables import (
@@ -167,14 +168,15 @@ def draft_equity(s, cause, ts_event, ts_init):
 
 @jit
 def decide_slice(s):
-    """Guards once, then on_fill for each fill, then every strategy for every instrument that has a bar.
+    """Guards once, then on_fill for each fill, then every strategy for every instrument that has a bar, then for all of
+    them at once.
 
     Stops early when `out` runs short, returns False and keeps the place in `account.cursor`.
     """
     a = account(s)
     if a.cursor < 0:
         if s.recorded != 0:
-            fold_answers(s, 0, 0)  # fills of the slice's last bar
+            fold_answers(s, 0, 0, 0)  # fills of the slice's last bar
         close_slice(s)
         a.cursor = 0
         if s.recorded == 0:
@@ -187,9 +189,10 @@ def decide_slice(s):
                     if m.trailing > 0:
                         tell_trailing(s, touched(s, k).instrument, stand_in(s, m.bar_seq, m.ts_bar, a.ts))
     told, calls = a.pending_fills, rules(s).strategies * a.touched
-    books, r = rules(s).strategies + 1, rules(s)
+    books, r, whole = rules(s).strategies + 1, rules(s), slice_steps(s)
     closing = books * r.instruments if (a.kill_level >= FLATTEN or a.square_seq > 0) and s.recorded == 0 else 0
-    for k in range(a.cursor, told + calls + closing):
+    asked = told + calls + whole
+    for k in range(a.cursor, asked + closing):
         if not has_room(s):
             a.cursor = k
             return False
@@ -198,8 +201,10 @@ def decide_slice(s):
         elif k < told + calls:
             strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
             call_on_bar(s, strategy, touched(s, place).instrument)
+        elif k < asked:
+            call_on_slice(s, k - told - calls)
         else:
-            close_what_is_to_close(s, (k - told - calls) % books, (k - told - calls) // books)
+            close_what_is_to_close(s, (k - asked) % books, (k - asked) // books)
     if s.recorded != 0:
         fold_rest(s)
     open_slice(s)
@@ -219,7 +224,7 @@ def take_tick(s, e):
         if market(s, e.instrument).bad + market(s, e.instrument).late > left_out:
             return True
         if s.recorded != 0:
-            fold_answers(s, 0, 0)
+            fold_answers(s, 0, 0, 0)
         elif rules(s).simulate != 0 and market(s, e.instrument).order_head >= 0:
             match_tick(s, e)
         close_slice(s)

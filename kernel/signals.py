@@ -192,8 +192,8 @@ def order_target(one, qty):
 
 @jit_user
 def order_target_percent(ctx, one, share):
-    """In on_slice: as `order_target`, to `share` of the account's equity (0.1 is a tenth) at the last price; nothing for
-    an instrument that has had none."""
+    """In on_slice: as `order_target`, to `share` of the account's equity (0.1 is a tenth) at the last price;
+    nothing for an instrument that has had none."""
     if one.unit_value > 0.0:
         order_target(one, share * ctx.equity / one.unit_value)
 

@@ -168,7 +168,9 @@ def strategy(owner: C) -> C:
 
 def _check_hooks(owner: type, where: str) -> None:
     if not {"on_bar", "on_slice"} & set(vars(owner)):
-        raise StrategyError(f"{where}: {owner.__name__} has no on_bar(self, bar, ctx), nor on_slice(self, universe, ctx)")
+        raise StrategyError(
+            f"{where}: {owner.__name__} has no on_bar(self, bar, ctx), nor on_slice(self, universe, ctx)"
+        )
     for hook, names in HOOKS.items():
         function = vars(owner).get(hook)
         if hook in vars(owner) and not inspect.isfunction(function):

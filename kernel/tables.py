@@ -3,7 +3,7 @@
 `s` is the TABLES record; a row is a view of the memory itself, so writing its fields writes the state.
 """
 
-from kernel.frame import FRAME, PROGRAM
+from kernel.frame import FRAME, MEMBER, PROGRAM
 from kernel.jit import jit, jit_call, record_view
 from kernel.rows import (
     ACCOUNT,
@@ -40,7 +40,7 @@ _items, _bound = record_view(ITEMS), record_view(BOUND)
 _weight, _WEIGHT = record_view(WEIGHT), WEIGHT.itemsize
 _builder, _BUILDER = record_view(BUILDER), BUILDER.itemsize
 _BOUND, _tally, _TALLY, _LIMITS = BOUND.itemsize, record_view(TALLY), TALLY.itemsize, LIMITS.itemsize
-_rules, _instrument, _program = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM))
+_rules, _instrument, _program, _member = (record_view(dtype) for dtype in (RULES, INSTRUMENT, PROGRAM, MEMBER))
 _frame, _event, _word = record_view(FRAME), record_view(EVENT), record_view(TOUCHED)
 _BOOK, _POSITION, _MARKET, _ORDER = (dtype.itemsize for dtype in (BOOK, POSITION, MARKET, ORDER))
 _FILL, _TOUCHED, _INSTRUMENT, _PROGRAM = (dtype.itemsize for dtype in (FILL, TOUCHED, INSTRUMENT, PROGRAM))
@@ -213,6 +213,14 @@ def touched(s, k):
 def program_of(s, strategy):
     assert 0 <= strategy < s.programs_count
     return _program(s.programs + strategy * _PROGRAM)
+
+
+@jit
+def member(s, strategy, instrument):
+    """The head of the memory, for one instrument, of a strategy with on_slice."""
+    program = program_of(s, strategy)
+    assert program.on_slice != 0 and 0 <= instrument < s.instruments_count
+    return _member(program.memory + instrument * program.stride)
 
 
 @jit

@@ -34,7 +34,8 @@ MODULE = "adapters.strategies.again"
 
 
 def place_of_fault(definition: Definition, origin: str, code_hash: str, memory: bytes, frame: bytes) -> str:
-    """`file:line: what happened` of a failed call. `memory` and `frame` are the records it began with."""
+    """`file:line: what happened` of a failed call. `memory` and `frame` are the records it began with; of on_slice the
+    memory is that of all instruments, and the strategy's own at the end."""
     if not COMPILED:
         return call_again(definition, memory, frame)
     asked = {"origin": origin, "code_hash": code_hash}
@@ -61,7 +62,7 @@ def place_of_fault(definition: Definition, origin: str, code_hash: str, memory: 
 
 def call_again(definition: Definition, memory: bytes, frame: bytes) -> str:
     """`file:line: what happened` of the call that these records began, made in this interpreted process."""
-    own = np.frombuffer(bytearray(memory), definition.dtype)[0]
+    records = np.frombuffer(bytearray(memory), definition.dtype)
     seen = np.frombuffer(bytearray(frame), FRAME)[0]
     seen.ctx.count = 0
     what = list(VIEWS)[int(seen.hook)]
@@ -71,7 +72,8 @@ def call_again(definition: Definition, memory: bytes, frame: bytes) -> str:
     watched = _Watched(hook, seen.ctx)
     try:
         with np.errstate(all="ignore"):  # as in a run
-            answer = watched.call(own, getattr(seen, what), seen.ctx)
+            shown = records[:-1] if what == "slice" else getattr(seen, what)
+            answer = watched.call(records[-1], shown, seen.ctx)
     except Exception as error:  # noqa: BLE001  whatever the user's code raises is what is asked for
         return _raised(definition, error)
     if answer is not None and not isinstance(answer, Signal):
@@ -124,7 +126,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     checked = check_strategy(asked["origin"])
     memory, frame = (base64.b64decode(asked[name]) for name in ("memory", "frame"))
-    same = checked.code_hash == asked["code_hash"] and len(memory) == checked.definition.dtype.itemsize
+    same = checked.code_hash == asked["code_hash"] and len(memory) % checked.definition.dtype.itemsize == 0
     changed = f"{checked.definition.where()}: {CHANGED}"
     print(json.dumps(call_again(checked.definition, memory, frame) if same else changed))
 

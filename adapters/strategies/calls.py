@@ -13,16 +13,18 @@ from adapters.strategies.allowed import INSTEAD, METHODS, NUMPY, is_known, why_n
 from adapters.strategies.reach import OURS, Reach, callee, calls_of
 from adapters.strategies.records import no_number
 from adapters.strategies.refused import CALLS
-from adapters.strategies.roles import PART, Roles
+from adapters.strategies.roles import MEMBER, PART, Roles
 from adapters.strategies.source import MISSING, Source
 from kernel.errors import StrategyError
 from kernel.signals import Signal
 
 _IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
+_AIM = {"order_target", "order_target_percent"}  # of on_slice: they answer nothing either
 _SEND = {"place", "cancel", "modify", "bracket", "when_filled", "one_cancels_other"}  # at once, and answer nothing
-_TAKE_CONTEXT = _SEND | {"target"}
+_TAKE_CONTEXT = _SEND | {"target", "target_percent", "order_target_percent"}
 _TAKE_ANY = ("crossed_above", "crossed_below", "place")
-_SIGNALS = _IN_HOOKS - _SEND - {"crossed_above", "crossed_below"}
+_NUMBERS = {"crossed_above", "crossed_below", "whole_lots"}
+_SIGNALS = _IN_HOOKS - _SEND - _AIM - _NUMBERS
 _NO_SIGNAL = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.ListComp)
 
 
@@ -85,6 +87,12 @@ def _check_numbers(source: Source, node: ast.Call, ours: str, roles: Roles) -> N
         if role is None or role.what not in ("ctx", PART):
             raise StrategyError(f"{where}: {ours}() takes ctx first")
         values = [value for value in values if value is not first]
+    if ours in _AIM:
+        one = next((k.value for k in node.keywords if k.arg == "one"), values[0] if values else None)
+        role = roles.of(source, one) if one is not None else None
+        if role is None or role.what != MEMBER:
+            raise StrategyError(f"{where}: {ours}() takes one of the universe: for one in universe: {ours}(...)")
+        values = [value for value in values if value is not one]
     for value in values if ours not in _TAKE_ANY else ():
         role = roles.of(source, value)
         if role is not None:
@@ -162,7 +170,7 @@ def _is_no_signal(hook: Source, node: ast.expr) -> bool:
         return not (isinstance(node, ast.Constant) and node.value is None)
     if isinstance(node, ast.Call):
         value = hook.value_of(node.func)
-        return OURS.get(id(value)) in ("crossed_above", "crossed_below") or (is_known(value) and value is not Signal)
+        return OURS.get(id(value)) in _NUMBERS | _AIM or (is_known(value) and value is not Signal)
     if isinstance(node, ast.Name | ast.Attribute):
         value = hook.value_of(node)
         given = isinstance(node, ast.Attribute) and value is MISSING

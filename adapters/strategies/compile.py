@@ -19,7 +19,7 @@ from kernel.strategy import Definition
 def compile_program(definition: Definition, reach: Reach, code_hash: str) -> Program:
     """The strategy's program; raises StrategyError with the line that cannot be compiled."""
     # machine code names the module it came from: a user's copy of a built-in file is not the built-in
-    home = "own" if definition.on_bar.__module__.startswith("onetape_user_") else "built_in"
+    home = "own" if definition.owner.__module__.startswith("onetape_user_") else "built_in"
     folder = cache_folder() / "programs" / f"{code_hash[:20]}_{definition.name}_{home}"
     path = folder / f"program_{definition.name}.py"
     source = glue_source(definition)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from adapters.strategies.again import place_of_fault
 from adapters.strategies.load import Loaded
 from kernel.engine import Engine
+from kernel.frame import NOWHERE
 
 FAILED = 2  # of `stopped` in the kernel's books
 
@@ -27,10 +28,12 @@ def _explain(engine: Engine, number: int, loaded: Loaded, config: Mapping[str, A
     if int(frame["ctx"]["strategy"]) != number:  # the call is kept in memory only: it was in an earlier process
         return f"{definition.name} stopped before this start and is not called again: see its STRATEGY_FAULT event"
     instrument = int(frame["ctx"]["instrument"])
-    memory = engine.memory_of(number)[instrument : instrument + 1].tobytes()
+    records = engine.memory_of(number)
+    memory = (records if instrument == NOWHERE else records[instrument : instrument + 1]).tobytes()
     place = place_of_fault(definition, loaded.origin, loaded.code_hash, memory, frame.tobytes())
     when = _local_time(int(frame["ctx"]["ts"]), str(config.get("timezone", "UTC")))
-    return f"{definition.name} stopped at {when}, {_symbol(config, instrument)}: {place}"
+    where = f", {_symbol(config, instrument)}" if instrument != NOWHERE else ""
+    return f"{definition.name} stopped at {when}{where}: {place}"
 
 
 def _symbol(config: Mapping[str, Any], instrument: int) -> str:

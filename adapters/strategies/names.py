@@ -11,7 +11,7 @@ import onetape
 from adapters.strategies.allowed import DTYPES
 from adapters.strategies.reach import OURS, callee
 from adapters.strategies.refused import IMPURE
-from adapters.strategies.roles import PART, Role, Roles
+from adapters.strategies.roles import MEMBER, PART, Role, Roles
 from adapters.strategies.source import MISSING, Source
 from kernel.errors import StrategyError
 from kernel.strategy import Definition, Float, Int
@@ -93,7 +93,7 @@ def _check_attribute(definition: Definition, source: Source, node: ast.Attribute
     member = dict(definition.members).get(node.attr)
     if role is None:
         raise StrategyError(f"{where}: {text} cannot be set: only Float() and Int() attributes of self can")
-    if role.what != "self" or not isinstance(node.value, ast.Name):
+    if role.what not in ("self", MEMBER) or not isinstance(node.value, ast.Name):
         why = (
             "set it through self"
             if role.what == PART and isinstance(member, Float | Int)

@@ -10,14 +10,15 @@ import numpy as np
 
 from adapters.strategies.reach import Reach, callee, calls_of
 from adapters.strategies.source import Source
-from kernel.frame import CONTEXT, VIEWS
+from kernel.frame import CONTEXT, SHOWN, VIEWS
 from kernel.strategy import Definition
 
 PART = "part"  # of one of the others, or another name for one
+UNIVERSE, MEMBER = "universe", "member"  # of on_slice: the memory of all instruments, and that of one of them
 
 
 class Role(NamedTuple):
-    what: str  # self, bar, fill, ctx or PART
+    what: str  # self, bar, fill, ctx, UNIVERSE, MEMBER or PART
     dtype: np.dtype | None  # None: of several kinds
 
 
@@ -29,7 +30,8 @@ class Roles:
         self._returns: dict[Source, Role] = {}
         self._by_function = {f.function: f for f in reach.functions}
         for name, hook in reach.hooks.items():
-            own = {"self": Role("self", definition.dtype), name: Role(name, VIEWS[name]), "ctx": Role("ctx", CONTEXT)}
+            shown = Role(name, VIEWS[name]) if name != "slice" else Role(UNIVERSE, np.dtype((definition.dtype, (1,))))
+            own = {"self": Role("self", definition.dtype), SHOWN[name]: shown, "ctx": Role("ctx", CONTEXT)}
             self._names[hook].update(own)
         while sum(self._follow(f) for f in reach.functions):  # all of them, until a round learns nothing
             pass
@@ -59,11 +61,12 @@ class Roles:
                         value = _element(value, node.target)
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                     names = [t.id for t in targets if isinstance(t, ast.Name)]
-                    changed |= sum(self._learn(source, name, value, PART) for name in names) > 0
+                    what = MEMBER if value.what == MEMBER else PART
+                    changed |= sum(self._learn(source, name, value, what) for name in names) > 0
             if isinstance(node, ast.Return) and node.value is not None:
                 value = self.of(source, node.value)
                 if value is not None and source not in self._returns:
-                    self._returns[source] = Role(PART, value.dtype)
+                    self._returns[source] = Role(MEMBER if value.what == MEMBER else PART, value.dtype)
                     changed = True
         for call, value in calls_of(source):
             called = self._by_function.get(callee(value))  # type: ignore[arg-type]
@@ -97,4 +100,4 @@ def _element(role: Role | None, index: ast.AST) -> Role | None:
     if role is None or role.dtype is None or isinstance(index, ast.Slice):
         return role
     base = role.dtype.base
-    return Role(PART, base) if base.names else None
+    return Role(MEMBER if role.what == UNIVERSE else PART, base) if base.names else None

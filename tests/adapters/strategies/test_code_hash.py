@@ -84,7 +84,7 @@ def test_a_module_outside_the_strategys_folder_is_code(tmp_path, module, text):
         far.write_text(text.format(size))
         one = check_strategy(str(path))
         hashes.append(one.code_hash)
-        numbers.append([n for n in one.definition.on_bar.__code__.co_consts if isinstance(n, int)])
+        numbers.append([n for n in one.definition.hooks["on_bar"].__code__.co_consts if isinstance(n, int)])
     assert numbers == [[500], [700], [500]]
     assert hashes[0] == hashes[2] != hashes[1]
 
@@ -133,8 +133,8 @@ def test_loading_leaves_other_modules_alone(tmp_path, strategy_file, monkeypatch
 def test_a_constant_is_the_number_it_was(strategy_file):
     """A global that changes after the load changes nothing, compiled or not."""
     one = check_strategy(str(strategy_file(hook("return buy(SIZE * 2 + RATIO)", before="SIZE, RATIO = 4, 0.5\n"))))
-    assert "SIZE" not in one.definition.on_bar.__code__.co_names
-    assert 8.5 in one.definition.on_bar.__code__.co_consts
+    assert "SIZE" not in one.definition.hooks["on_bar"].__code__.co_names
+    assert 8.5 in one.definition.hooks["on_bar"].__code__.co_consts
 
 
 def test_a_closure_is_refused(strategy_file):
