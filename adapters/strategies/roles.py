@@ -61,7 +61,7 @@ class Roles:
                         value = _element(value, node.target)
                     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                     names = [t.id for t in targets if isinstance(t, ast.Name)]
-                    what = MEMBER if value.what == MEMBER else PART
+                    what = MEMBER if value is not None and value.what == MEMBER else PART
                     changed |= sum(self._learn(source, name, value, what) for name in names) > 0
             if isinstance(node, ast.Return) and node.value is not None:
                 value = self.of(source, node.value)

@@ -222,7 +222,7 @@ DECLARED = {
     "on_fill = Int()": r"on_fill of Mine is a hook, not Int\(\): write def on_fill\(self, fill, ctx\)",
     "none = Sma(0)": "none of Mine: a period is between 1 and 100,000",
     "def on_fils(self, fill, ctx): return HOLD": r"Mine.on_fils would never be called: did you mean on_fill\?",
-    "def on_slice(self, ctx): return HOLD": "Mine.on_slice would never be called",
+    "def on_moment(self, ctx): return HOLD": "Mine.on_moment would never be called",
 }
 
 
