@@ -27,7 +27,7 @@ class Deal:
     def __init__(self, order_id, instrument, strategy, side, order_type, qty, px, trigger):
         self.id, self.instrument, self.strategy, self.side, self.type = order_id, instrument, strategy, side, order_type
         self.qty, self.px, self.trigger, self.cum, self.state = qty, px, trigger, 0, NEW
-        self.frozen = False  # what it is said to be now must be heard before it changes: a known defect
+        self.frozen = False  # what it is said to be now must be heard before it changes
         self.asked: list[tuple] = []  # changes and cancels that have not been answered
 
 
@@ -87,7 +87,7 @@ class Broker:
         elif d.state == OPEN and roll < 0.96:
             self.end(d, rng.choice(RARE if d.cum == 0 else RARE[1:]))
         elif d.state == OPEN and not d.asked and all(one["order_id"] != d.id for one in self.out):
-            d.frozen = "restated" in TOLERATED
+            d.frozen = "reordered" in self.wild  # docs/limits.md: one that is overtaken by a later change is believed
             self.say(d, Kind.ORDER_RESTATED, qty=d.qty, cum_qty=d.cum, leaves_qty=d.qty - d.cum, trigger_px=d.trigger)
 
     def fill(self, d: Deal, qty: int) -> None:

@@ -19,7 +19,7 @@ from tests.kernel.told import CLOSING, DAY, ENDED, MOVES, NAMES, NOT_REFUSED, PR
 class Model(Bounds):
     """`take` rows of a tape in order; `limits` as an Engine takes them."""
 
-    def __init__(self, cash: int, terms, limits: dict, strategies: int):
+    def __init__(self, cash: int, terms, limits: dict, strategies: int, by_time: bool = False):
         listed = [Terms(*row) for row in terms]
         self.rows = {row.number: row for row in listed}
         own = limits.get("strategies", {})
@@ -35,6 +35,7 @@ class Model(Bounds):
         self.paid_in = Counter({0: cash})
         self.mark, self.ts_mark = Counter(), Counter()
         self.traded, self.rate = set(), {0: SHARE}
+        self.by_time, self.edge = by_time, Counter()  # whether bars are made of trades by time; where the last one ended
         self.kill = self.state = self.seq = self.ts = self.fills = 0
         self.stopped: set[int] = set()
         self.to_cancel: set[int] = set()  # orders that the kill switch has to take back before anything else comes
@@ -309,7 +310,9 @@ class Model(Bounds):
     # -- prices
 
     def bar(self, e: Row) -> None:
-        if e.origin == Origin.EXTERNAL:  # one made of trades says nothing new of the price
+        if e.origin != Origin.EXTERNAL:  # one made of trades says nothing new of the price
+            self.edge[e.instrument] = e.ts_event if self.by_time else 0
+        else:
             self.mark[e.instrument], self.ts_mark[e.instrument] = e.body[4], e.ts_event
 
     def quote(self, e: Row) -> None:
@@ -319,7 +322,7 @@ class Model(Bounds):
             self.mark[e.instrument], self.ts_mark[e.instrument] = (bid + ask) // 2, e.ts_event
 
     def trade(self, e: Row) -> None:
-        if e.body[0] > 0 and e.body[1] >= 0:
+        if e.body[0] > 0 and e.body[1] >= 0 and e.ts_event >= self.edge[e.instrument]:  # else it is late
             self.traded.add(e.instrument)
             self.mark[e.instrument], self.ts_mark[e.instrument] = e.body[0], e.ts_event
 

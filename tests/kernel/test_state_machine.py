@@ -80,7 +80,7 @@ def check(engine) -> None:
 
 
 def model_of(world: World) -> Model:
-    return Model(world.cash, TERMS, world.limits, STRATEGIES)
+    return Model(world.cash, TERMS, world.limits, STRATEGIES, world.rules.get("bar_kind") == 1)
 
 
 def check_fold(world: World, tapes: list) -> None:
