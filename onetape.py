@@ -2,7 +2,9 @@
 
 from kernel.indicators import CLOSE, HIGH, HL2, HLC3, LOW, OHLC4, OPEN, VOLUME, Atr, Ema, Rsi, Sma
 from kernel.signals import (
+    CLOCK,
     DAY,
+    DAY_END,
     DELIVERY,
     FOK,
     GTC,
@@ -11,6 +13,9 @@ from kernel.signals import (
     INTRADAY,
     IOC,
     MARGIN,
+    SESSION_CLOSE,
+    SESSION_OPEN,
+    SQUARE_OFF,
     Signal,
     bracket,
     buy,
@@ -42,8 +47,10 @@ from kernel.signals import (
 from kernel.strategy import Float, Int, Param, helper, strategy
 
 __all__ = [
+    "CLOCK",
     "CLOSE",
     "DAY",
+    "DAY_END",
     "DELIVERY",
     "FOK",
     "GTC",
@@ -58,6 +65,9 @@ __all__ = [
     "MARGIN",
     "OHLC4",
     "OPEN",
+    "SESSION_CLOSE",
+    "SESSION_OPEN",
+    "SQUARE_OFF",
     "VOLUME",
     "Atr",
     "Ema",

@@ -129,7 +129,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         **terms_config(registry, rows, *reach),
         **fx,
         **expiry_config(home, settings, rows, calendars, reach[1], timezone),
-        **session_config(home, settings, calendars, *reach, request.square_off),
+        **session_config(home, settings, calendars, *reach, request.square_off, [s.definition for s in strategies]),
     }
 
 

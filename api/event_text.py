@@ -165,10 +165,17 @@ def _word(words: Any, code: int) -> str:
     return words(code).name if code in words._value2member_map_ else ""
 
 
+def _timer(code: int) -> str:
+    """SESSION_OPEN, CLOCK 15:10."""
+    if code < TimerCode.CLOCK:
+        return _word(TimerCode, code) or str(code)
+    return f"CLOCK {code % 10_000 // 100:02}:{code % 100:02}"
+
+
 def _slots(row: np.void, kind: Kind, scale: int) -> list[str]:
     """Every slot that says something, by name."""
     if kind == Kind.TIMER:
-        return [f"{_word(TimerCode, int(row['code'])) or int(row['code'])} of calendar {int(row['setting'])}"]
+        return [f"{_timer(int(row['code']))} of calendar {int(row['setting'])}"]
     shown = []
     for name, what in FAMILY_OF[kind].slots:
         number = int(row[name])

@@ -14,6 +14,7 @@ from adapters.reference.sessions_calendar import Calendar
 from adapters.settings import Settings
 from api.days import day_bounds
 from kernel.errors import ConfigError, NotReplayable
+from kernel.strategy import Definition
 
 Config = dict[str, Any]
 AGAIN = "put instruments/sessions.toml of then back (and the version of Onetape, where the shipped table changed)"
@@ -26,15 +27,24 @@ def calendar_numbers(settings: Settings, names: Iterable[str]) -> dict[str, int]
 
 
 def session_config(
-    home: Path, settings: Settings, numbers: dict[str, int], first_ts: int, last_ts: int, square_off: str | None
+    home: Path,
+    settings: Settings,
+    numbers: dict[str, int],
+    first_ts: int,
+    last_ts: int,
+    square_off: str | None,
+    strategies: Sequence[Definition] = (),
 ) -> Config:
     """What a configuration says of sessions: nothing where there are no calendars. Raises ConfigError."""
+    told = [one.name for one in strategies if one.hook("on_timer")]
+    clock = sorted({time for one in strategies for time in one.clock})
     text = settings.session.square_off if square_off is None else square_off
     if not numbers:
-        if square_off:
+        if square_off or told:
             raise ConfigError(
-                f"--square-off {square_off}: the run has no timers, since its instruments have no calendar "
-                "(`onetape instruments set SYMBOL calendar=NAME`) or `timers` is false in [session]"
+                f"{f'--square-off {square_off}' if square_off else f'{told[0]}.on_timer'}: the run has no timers, "
+                "since its instruments have no calendar (`onetape instruments set SYMBOL calendar=NAME`) or `timers` "
+                "is false in [session]"
             )
         return {}
     calendars = [
@@ -44,7 +54,11 @@ def session_config(
     ]  # fmt: skip
     return {
         "calendars": calendars,
-        "session": {"close_grace": settings.session.close_grace_ns, "square_off": text},
+        "session": {
+            "close_grace": settings.session.close_grace_ns,
+            "square_off": text,
+            **({"clock": clock} if clock else {}),
+        },
     }
 
 
@@ -83,7 +97,14 @@ def timers_of(home: Path, config: Config) -> DueTimers | None:
             raise NotReplayable(f"calendar {row['name']} is not what the run used on its days: {AGAIN}")
         loaded.append((row["number"], calendar))
     session = config["session"]
-    return DueTimers(loaded, session["close_grace"], parse_square_off(session["square_off"]), expiries, bars)
+    return DueTimers(
+        loaded,
+        session["close_grace"],
+        parse_square_off(session["square_off"]),
+        expiries,
+        bars,
+        session.get("clock", ()),
+    )
 
 
 def _load(home: Path, name: str) -> Calendar:

@@ -169,6 +169,7 @@ class TimerCode(IntEnum):
     SQUARE_OFF = 4  # intraday positions are to be closed from here
     CLOSING_AUCTION = 5  # continuous trading has ended, the auction begins
     BAR_CLOSE = 6  # bars that ended by `ts_event` are complete: their grace is over
+    CLOCK = 10_000  # and HHMM: a local time of the calendar that a strategy asked for, 10_930 is half past nine
 
 
 class TradingState(IntEnum):

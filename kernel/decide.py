@@ -4,7 +4,7 @@ Each intent is folded in before the next strategy is asked, so cash is reserved 
 """
 
 from kernel.amounts import equity_of, free_cash, unit_value
-from kernel.codes import Flag, Kind, OrderType, Reason, Status, code
+from kernel.codes import Flag, Kind, OrderType, Reason, Status, TimerCode, code
 from kernel.events import KERNEL, blank, draft, emit
 from kernel.evolve import RUNNING
 from kernel.frame import (
@@ -13,6 +13,7 @@ from kernel.frame import (
     HOOK_BAR,
     HOOK_FILL,
     HOOK_QUOTE,
+    HOOK_TIMER,
     HOOK_TRADE,
     INTENTS,
     NEW,
@@ -52,7 +53,7 @@ ST_PENDING_NEW, WARM_UP = code(Status.PENDING_NEW), code(Flag.WARM_UP)
 ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status.PENDING_REPLACE)
 REQUESTED, EXCEPTION, NOT_WORKING = code(Reason.REQUESTED), code(Reason.EXCEPTION), code(Reason.NOT_WORKING)
 TOO_MANY_SIGNALS, GROUP_DENIED = code(Reason.TOO_MANY_SIGNALS), code(Reason.GROUP_DENIED)
-NONE = code(Reason.NONE)
+NONE, CLOCK = code(Reason.NONE), code(TimerCode.CLOCK)
 
 
 @jit
@@ -112,6 +113,23 @@ def call_on_tick(s, strategy, e):
     _fill_context(s, strategy, e.instrument)
     code = call(s, strategy, e.instrument)
     carry_out(s, strategy, e.instrument, e.seq, e.ts_event, account(s).ts, code, 0)
+
+
+@jit_call
+def call_on_timer(s, strategy, instrument, e):
+    """Tell a strategy of a timer of the instrument's calendar; what it places is sent as at any other time."""
+    if program_of(s, strategy).on_timer == 0 or book(s, strategy).stopped != RUNNING:
+        return
+    if instrument_row(s, instrument).calendar != e.setting:
+        return
+    told = call_frame(s).timer
+    told.ts, told.code, told.time = e.ts_event, e.code, -1
+    if e.code >= CLOCK:
+        told.code, told.time = CLOCK, e.code - CLOCK
+    call_frame(s).hook = HOOK_TIMER
+    _fill_context(s, strategy, instrument)
+    answer = call(s, strategy, instrument)
+    carry_out(s, strategy, instrument, e.seq, e.ts_event, account(s).ts, answer, 0)
 
 
 @jit

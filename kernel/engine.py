@@ -54,7 +54,8 @@ class Engine:
                 *(int(program.definition.hook(name) is not None) for name in self.state.programs.dtype.names[4:]),
             )
             start = end
-        self.state.programs["on_slice"][0] = int(self.state.programs["on_slice"][1:].sum())
+        for hook in ("on_slice", "on_timer"):
+            self.state.programs[hook][0] = int(self.state.programs[hook][1:].sum())
 
     def run(self, start: int, count: int) -> int:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""

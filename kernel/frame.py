@@ -17,7 +17,8 @@ PROGRAM = packed_record(  # where a strategy's code and memory are in this proce
     ("on_fill", "i8"),  # 1: has that hook
     ("on_quote", "i8"),
     ("on_trade", "i8"),
-    ("on_slice", "i8"),  # 1: has that hook; row 0: how many strategies have
+    ("on_slice", "i8"),  # of these two, row 0 has how many strategies have the hook
+    ("on_timer", "i8"),
 )
 MEMBER = packed_record(  # what heads the memory of a strategy with on_slice, one an instrument: `one` of `universe`
     ("bars_seen", "i8"),
@@ -70,6 +71,11 @@ SLICE_VIEW = packed_record(  # of on_slice: how many records the memory has that
     ("ts", "i8"),
     ("count", "i8"),
 )
+TIMER_VIEW = packed_record(  # what `timer` is inside on_timer
+    ("ts", "i8"),
+    ("code", "i8"),  # SESSION_OPEN, SESSION_CLOSE, SQUARE_OFF, DAY_END or CLOCK
+    ("time", "i8"),  # of CLOCK: local time HHMM, else -1
+)
 INTENT = packed_record(
     ("action", "i8"),  # NEW, CANCEL, REPLACE
     ("side", "i8"),
@@ -115,11 +121,19 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("quote", QUOTE_VIEW),
     ("trade", TRADE_VIEW),
     ("slice", SLICE_VIEW),
+    ("timer", TIMER_VIEW),
     ("ctx", CONTEXT),
 )
-VIEWS = {"bar": BAR_VIEW, "fill": FILL_VIEW, "quote": QUOTE_VIEW, "trade": TRADE_VIEW, "slice": SLICE_VIEW}
+VIEWS = {
+    "bar": BAR_VIEW,
+    "fill": FILL_VIEW,
+    "quote": QUOTE_VIEW,
+    "trade": TRADE_VIEW,
+    "slice": SLICE_VIEW,
+    "timer": TIMER_VIEW,
+}
 """What on_... is told of, by the hook's name."""
 SHOWN = {what: what for what in VIEWS} | {"slice": "universe"}
 """And what its argument is called: on_slice sees the strategy's memory of every instrument."""
-HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE, HOOK_SLICE = range(5)  # in that order
+HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE, HOOK_SLICE, HOOK_TIMER = range(6)  # in that order
 PROGRAM_OK = 0

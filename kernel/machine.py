@@ -8,7 +8,7 @@ already resting; when the last one is in, marks and equity are taken once, fills
 from kernel.amounts import in_base
 from kernel.bars import is_due, is_full, write_bar
 from kernel.codes import Flag, KillLevel, Kind, Product, Reason, TimerCode, code
-from kernel.decide import call_on_bar, call_on_fill, call_on_tick
+from kernel.decide import call_on_bar, call_on_fill, call_on_tick, call_on_timer
 from kernel.events import KERNEL, draft, emit
 from kernel.evolve import close_slice, evolve, is_ours, open_slice, refusal
 from kernel.execution import fill_charges
@@ -28,6 +28,7 @@ from kernel.tables import (
     instrument_row,
     market,
     position,
+    program_of,
     purse,
     rules,
     stand_in,
@@ -49,6 +50,7 @@ LATE_FILL = code(Reason.LATE_FILL)
 QUOTE, TRADE, BAR_CLOSE = code(Kind.QUOTE), code(Kind.TRADE), code(TimerCode.BAR_CLOSE)
 TRIPPED, KILL_RESET = code(Kind.TRIPPED), code(Kind.KILL_RESET)
 CANCEL_ALL, FLATTEN = code(KillLevel.CANCEL_ALL), code(KillLevel.FLATTEN)
+CLOCK = code(TimerCode.CLOCK)
 SQUARE_OFF, INTRADAY = code(TimerCode.SQUARE_OFF), code(Product.INTRADAY)
 KILLED, FLATTENED, SQUARED_OFF = code(Reason.KILLED), code(Reason.FLATTENED), code(Reason.SQUARED_OFF)
 LEFT, NOT_ALLOWED = code(Flag.LEFT), code(Reason.NOT_ALLOWED)
@@ -100,8 +102,11 @@ def run(s, start, count):
             if not take_tick(s, e):
                 break
             consumed = s.next - start - 1
-        elif not take_other(s, e):
-            break
+        else:
+            s.next, s.limit = start + consumed + 1, start + count
+            if not take_other(s, e):
+                break
+            consumed = s.next - start - 1
         consumed += 1
     return consumed
 
@@ -304,6 +309,8 @@ def take_other(s, e):
         if e.kind == RUN_ENDED:
             close_slice(s)
         evolve(s, e)
+        if is_told(s, e):
+            _tell_recorded(s, e)
         return True
     if account(s).cursor >= 0:
         return _decide_bars(s) if account(s).phase != 0 else sweep(s, e)
@@ -351,10 +358,25 @@ def take_other(s, e):
         account(s).phase = 1
         return _decide_bars(s)
     flattens = e.kind == TRIPPED and account(s).kill_level >= FLATTEN
-    if flattens or (e.kind == TIMER and (e.code == DAY_END or e.code == SQUARE_OFF)):
+    if flattens or (e.kind == TIMER and (e.code == DAY_END or e.code == SQUARE_OFF)) or is_told(s, e):
         account(s).cursor = 0
         return sweep(s, e)
     return True
+
+
+@jit
+def is_told(s, e):
+    """Whether strategies hear of an input that is a timer."""
+    return e.kind == TIMER and program_of(s, 0).on_timer != 0 and (e.code <= SQUARE_OFF or e.code >= CLOCK)
+
+
+@jit_call
+def _tell_recorded(s, e):
+    fold_answers(s, 0, e.seq, 0)  # what the timer itself led to
+    for strategy in range(1, rules(s).strategies + 1):
+        for instrument in range(rules(s).instruments):
+            call_on_timer(s, strategy, instrument, e)
+    fold_rest(s)
 
 
 @jit_call
@@ -433,17 +455,22 @@ def _end_contract(s, e):
 
 @jit_call
 def sweep(s, e):
-    """What an event does to every position in turn; stops early and returns False when `out` runs short."""
+    """What an event does to every position in turn, and what strategies do that are told of it; stops early and returns
+    False when `out` runs short."""
     a, r = account(s), rules(s)
     books = r.strategies + 1
-    positions = r.instruments * books
-    calls = positions if e.kind != TIMER or e.code != DAY_END else positions + r.segments + r.currencies
-    for k in range(a.cursor, calls):
+    closes = e.kind == TRIPPED or e.code == DAY_END or e.code == SQUARE_OFF
+    positions = r.instruments * books if closes else 0
+    calls = positions + r.segments + r.currencies if e.kind == TIMER and e.code == DAY_END else positions
+    told = r.strategies * r.instruments if is_told(s, e) else 0
+    for k in range(a.cursor, calls + told):
         if not has_room(s):
             a.cursor = k
             return False
         if e.kind == TRIPPED:
             flatten(s, k % books, k // books)
+        elif k >= calls:
+            call_on_timer(s, (k - calls) // r.instruments + 1, (k - calls) % r.instruments, e)
         elif e.code == SQUARE_OFF:
             square_off(s, e, k % books, k // books)
         elif k < positions:

@@ -5,7 +5,7 @@ it would be, what it asks for is dropped, and what was recorded of that call is 
 call sees the account as it was.
 """
 
-from kernel.codes import Flag, Kind, Origin, code
+from kernel.codes import Flag, Kind, Origin, Reason, code
 from kernel.evolve import evolve
 from kernel.frame import HERE, INTENTS
 from kernel.jit import jit, jit_call, jit_shared
@@ -13,6 +13,7 @@ from kernel.tables import call_frame, input_event
 
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
 EXTERNAL, BAR, ON_SLICE = code(Origin.EXTERNAL), code(Kind.BAR), code(Flag.ON_SLICE)
+NONE = code(Reason.NONE)
 
 
 @jit_shared
@@ -25,7 +26,10 @@ def fold_answers(s, strategy, cause, on_slice):
         e = input_event(s, s.next)
         if e.origin == EXTERNAL or e.kind == BAR:  # a bar made of ticks has decisions of its own
             break
-        if e.kind == SIGNAL or e.kind == FAULT:
+        own = (
+            e.kind == SIGNAL and e.reason != NONE and strategy == 0 and e.cause == cause
+        )  # the kernel's: it closes what a timer is for
+        if (e.kind == SIGNAL and not own) or e.kind == FAULT:
             if e.strategy != strategy or e.cause != cause or e.flags & ON_SLICE != on_slice:
                 break
             intents = call_frame(s).ctx.intents

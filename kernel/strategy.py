@@ -26,6 +26,7 @@ C = TypeVar("C", bound=type)
 
 HOOKS = {f"on_{what}": ["self", shown, "ctx"] for what, shown in SHOWN.items()}
 HEAD = ("bars_seen", "bars_needed")  # of every record
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -94,6 +95,7 @@ class Definition:
     dtype: np.dtype
     hooks: Mapping[str, Callable]
     warmup: Any
+    clock: tuple[int, ...] = ()  # local times HHMM at which on_timer is called, beside the session's own
 
     def hook(self, name: str) -> Callable | None:
         """The function of a hook by its name, None where the strategy has none."""
@@ -160,6 +162,7 @@ def strategy(owner: C) -> C:
         dtype=dtype,
         hooks={hook: vars(owner)[hook] for hook in HOOKS if hook in vars(owner)},
         warmup=vars(owner).get("warmup"),
+        clock=_clock_of(owner, at),
     )
     REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
@@ -186,6 +189,17 @@ def _check_hooks(owner: type, where: str) -> None:
             raise StrategyError(f"{where}: {owner.__name__}.{name} would never be called: {hint}")
 
 
+def _clock_of(owner: type, at: Mapping[str, str]) -> tuple[int, ...]:
+    """The class's `clock`, local times as "HH:MM", as whole numbers HHMM."""
+    given = vars(owner).get("clock", ())
+    times = (given,) if isinstance(given, str) else given
+    if not isinstance(times, tuple) or not all(isinstance(t, str) and _TIME.fullmatch(t) for t in times):
+        raise StrategyError(f'{at["clock"]}: clock of {owner.__name__} is local times: clock = ("09:30", "15:10")')
+    if times and "on_timer" not in vars(owner):
+        raise StrategyError(f"{at['clock']}: clock of {owner.__name__} is for on_timer(self, timer, ctx): add it")
+    return tuple(sorted({int(t.replace(":", "")) for t in times}))
+
+
 def _place_in(text: list[str], name: str) -> int:
     """How many lines into its class an attribute is declared; 0 where that is not plain to see."""
     return next((k for k, line in enumerate(text) if re.match(rf"\s+{name}\s*[=:]", line)), 0)
@@ -197,7 +211,7 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mappin
         if name == "warmup" and not _is_bars(value):
             raise StrategyError(f"{at[name]}: warmup of {owner.__name__} is a number of bars or a parameter of one")
         plain = isinstance(value, int | float | str) and not name.startswith("_")
-        if plain and name != "warmup":
+        if plain and name not in ("warmup", "clock"):
             raise StrategyError(
                 f"{at[name]}: {name} = {value!r} in {owner.__name__} is neither parameter nor memory: "
                 f"write {name} = Param({value!r}), Float() or Int(), or make it a constant of the module"

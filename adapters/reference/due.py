@@ -39,8 +39,8 @@ class DueTimers:
     A session's close comes `close_grace` ns after it, so that the bars that are available then, or shortly after, meet
     the orders of the day; the end of the day never comes before that. `bars` are the length and the grace (ns) of those
     made of trades: counted from where each stretch of trading opens, each ends with a timer, the last one after the
-    close where the stretch is no multiple of it. Raises ConfigError for days that a calendar does
-    not cover.
+    close where the stretch is no multiple of it. `clock` are local times HHMM that strategies ask for, on days with a
+    session. Raises ConfigError for days that a calendar does not cover.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class DueTimers:
         square_off: timedelta | time | None = None,
         expiries: Sequence[Expiry] = (),
         bars: tuple[int, int] | None = None,
+        clock: Sequence[int] = (),
     ) -> None:
         self._calendars, self._grace, self._square_off = list(calendars), close_grace, square_off
-        self._expiries, self._bars = list(expiries), bars
+        self._expiries, self._bars, self._clock = list(expiries), bars, tuple(clock)
 
     def between(self, first_ts: int, last_ts: int) -> list[Due]:
         """All that come from `first_ts` to `last_ts`, both included, in order."""
@@ -66,11 +67,19 @@ class DueTimers:
                     due = self._due(timer.ts, timer.code, number, closed)
                     closed = due.ts if timer.code is TimerCode.SESSION_CLOSE else closed
                     found.append(due)
+                found += self._clock_times(calendar, number, start, last_ts)
                 if self._bars is not None:
                     found += self._bar_ends(calendar, number, *self._bars, first_ts, last_ts)
             except ConfigError as error:
                 raise ConfigError(f"{error}; or set `timers = false` in [session]") from None
         return sorted(due for due in found if first_ts <= due.ts <= last_ts)
+
+    def _clock_times(self, calendar: Calendar, number: int, first_ts: int, last_ts: int) -> Iterator[Due]:
+        if self._clock:
+            for session in calendar.sessions(calendar.day_of(first_ts), calendar.day_of(last_ts)):
+                for time in self._clock:
+                    ts = calendar.local_ns(session.day, (time // 100 * 60 + time % 100) * 60)
+                    yield Due(ts, int(TimerCode.CLOCK) + time, number, ts)
 
     def _bar_ends(
         self, calendar: Calendar, number: int, size: int, grace: int, first_ts: int, last_ts: int

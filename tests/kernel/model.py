@@ -35,7 +35,10 @@ class Model(Bounds):
         self.paid_in = Counter({0: cash})
         self.mark, self.ts_mark = Counter(), Counter()
         self.traded, self.rate = set(), {0: SHARE}
-        self.by_time, self.edge = by_time, Counter()  # whether bars are made of trades by time; where the last one ended
+        self.by_time, self.edge = (
+            by_time,
+            Counter(),
+        )  # whether bars are made of trades by time; where the last one ended
         self.kill = self.state = self.seq = self.ts = self.fills = 0
         self.stopped: set[int] = set()
         self.to_cancel: set[int] = set()  # orders that the kill switch has to take back before anything else comes
