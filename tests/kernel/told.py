@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from kernel.codes import OrderType, Reason, Status
+from kernel.codes import Kind, OrderType, Reason, Status
 from kernel.lifecycle import TRANSITION
 from kernel.rows import LIMITS
 
