@@ -29,7 +29,7 @@ CANCEL_SUBMITTED, REPLACE_SUBMITTED = code(Kind.ORDER_CANCEL_SUBMITTED), code(Ki
 REJECTED = code(Kind.ORDER_REJECTED)
 RELEASED, ACCEPTED, TRIGGERED = code(Kind.ORDER_RELEASED), code(Kind.ORDER_ACCEPTED), code(Kind.ORDER_TRIGGERED)
 FILLED, RESTATED, REPLACED = code(Kind.ORDER_FILLED), code(Kind.ORDER_RESTATED), code(Kind.ORDER_REPLACED)
-REPLACE_REJECTED = code(Kind.ORDER_REPLACE_REJECTED)
+REPLACE_REJECTED, CANCEL_REJECTED = code(Kind.ORDER_REPLACE_REJECTED), code(Kind.ORDER_CANCEL_REJECTED)
 EXTERNAL, DUPLICATE, REQUESTED = code(Origin.EXTERNAL), code(Reason.DUPLICATE), code(Reason.REQUESTED)
 FIRST_REPORT, LAST_REPORT = CANCEL_SUBMITTED, REPLACE_REJECTED  # kinds that speak about a working order
 HELD, OCO, DELIVERY = code(Flag.HELD), code(Flag.OCO), code(Product.DELIVERY)
@@ -74,12 +74,14 @@ def fold_report(s, e):
     elif e.kind == RESTATED:
         _fold_restated(s, o, e)
     elif e.kind == REPLACE_SUBMITTED:
+        o.replace_seq = e.seq
         o.more_qty, o.next_reserve_px, o.replacing = max(0, e.qty - o.qty), e.reserve_px, 1
         o.next_qty, o.next_px, o.next_trigger_px = e.qty, e.px, e.trigger_px
         o.told_px = e.trigger_px
         count_working(s, o, o.more_qty, 0)
         _note_asked(s, o, e)
     elif e.kind == CANCEL_SUBMITTED:
+        o.cancel_seq = e.seq
         _note_asked(s, o, e)
     elif e.kind == REPLACED or e.kind == REPLACE_REJECTED:
         count_working(s, o, -o.more_qty, 0)
@@ -336,6 +338,14 @@ def _cash_fits(s, e, side):
     return abs(after) < MONEY_MAX and abs(after - e.fee) < MONEY_MAX and abs(q.fees + e.fee) < MONEY_MAX
 
 
+@jit
+def _answers_another(o, e):
+    """Whether a report names as `ref` another request than the last of its kind: that one was answered before."""
+    if e.kind == REPLACED or e.kind == REPLACE_REJECTED:
+        return e.ref != o.replace_seq
+    return e.kind == CANCEL_REJECTED and e.ref != o.cancel_seq
+
+
 @jit_call
 def refuse_report(s, e):
     """Why a report about an order must not change the state."""
@@ -346,6 +356,8 @@ def refuse_report(s, e):
         leaves = order(s, slot).leaves_qty + order(s, slot).more_qty
         if TRANSITION[order(s, slot).status, e.kind] == ST_ILLEGAL:
             return ILLEGAL_MOVE
+        if e.origin == EXTERNAL and e.ref != 0 and _answers_another(order(s, slot), e):
+            return DUPLICATE
     else:
         gone = find_gone(s, e.instrument, e.order_id) if e.kind == FILLED else -1
         if gone < 0:

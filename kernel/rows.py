@@ -242,6 +242,8 @@ ORDER = packed_record(
     ("ts_asked", "i8"),  # the cancel or change under way: when it was asked for, why, and what it comes to
     ("bars_asked", "i8"),
     ("asked_reason", "i8"),
+    ("cancel_seq", "i8"),  # the cancel and the change that were asked for last: an answer names one of them
+    ("replace_seq", "i8"),
     ("replacing", "i8"),  # 1: a change is under way, whatever else is
     ("next_qty", "i8"),
     ("next_px", "i8"),

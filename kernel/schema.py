@@ -123,7 +123,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         (
             ("order_id", NUMBER),  # seq of its ORDER_SUBMITTED
-            ("ref", NUMBER),
+            ("ref", NUMBER),  # of an answer from outside, if it is known: seq of the cancel or change it is about
             ("qty", QTY),
             ("px", PRICE),  # limit price
             ("trigger_px", PRICE),

@@ -81,8 +81,8 @@ def kill_and_go_on(home: Path, good, decisions: str, after: list[int], capacity:
                 break
             time.sleep(0.001)
         process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it should have been in the middle"
+        said = process.communicate()
+        assert process.returncode == -signal.SIGKILL, f"it should have been in the middle: {said}"
         with TapeWriter(account_of(home)) as tape:
             assert seq <= tape.last_seq < capacity
     assert live(home)["decision_digest"] == decisions
@@ -99,7 +99,8 @@ def test_killed_many_times(home, good):
     run = good(home, "backtest", *TWO)
     rng = np.random.default_rng(4)
     for _ in range(6):
-        shutil.rmtree(account_of(home), ignore_errors=True)
+        for folder in (account_of(home), home / "views"):
+            shutil.rmtree(folder, ignore_errors=True)
         seqs = sorted(int(s) for s in rng.integers(1, run["events"] - 500, 6))
         kill_and_go_on(home, good, run["decision_digest"], seqs, run["events"])
 

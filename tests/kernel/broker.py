@@ -16,8 +16,7 @@ from tests.kernel.told import MOVES, TOLERATED
 
 NEW, OPEN, OVER = range(3)
 RARE = (Kind.ORDER_REJECTED, Kind.ORDER_EXPIRED, Kind.ORDER_CANCELED)
-ANSWERS = (Kind.ORDER_REPLACED, Kind.ORDER_REPLACE_REJECTED, Kind.ORDER_CANCEL_REJECTED)
-ONCE = {*(ANSWERS if "answers" in TOLERATED else ()), *((Kind.ORDER_RESTATED,) if "restated" in TOLERATED else ())}
+ONCE = {Kind.ORDER_RESTATED}  # docs/limits.md
 LOWEST = -(2**63)
 
 
@@ -53,9 +52,11 @@ class Broker:
                     number, *(int(e[name]) for name in ("instrument", "strategy", "side", "order_type", "qty", "px", "trigger_px"))
                 )  # fmt: skip
             elif kind == Kind.ORDER_CANCEL_SUBMITTED:
-                self.deals[number].asked.append(("cancel",))
+                self.deals[number].asked.append(("cancel", int(e["seq"])))
             elif kind == Kind.ORDER_REPLACE_SUBMITTED:
-                self.deals[number].asked.append(("change", *(int(e[name]) for name in ("qty", "px", "trigger_px"))))
+                self.deals[number].asked.append(
+                    ("change", int(e["seq"]), *(int(e[name]) for name in ("qty", "px", "trigger_px")))
+                )
 
     # -- what happens at the exchange
 
@@ -100,19 +101,20 @@ class Broker:
         px = max(tick, (d.px or d.trigger or 2_000 * tick) // tick * tick)
         self.say(d, Kind.ORDER_FILLED, qty=qty, px=px, fee=self.rng.choice([0, 7, 12_345]), ref=self.trades)
 
-    def answer(self, d: Deal, what: str, qty: int = 0, px: int = 0, trigger: int = 0) -> None:
+    def answer(self, d: Deal, what: str, seq: int, qty: int = 0, px: int = 0, trigger: int = 0) -> None:
+        """To the request that was event `seq`: an answer that is told twice is not taken for that to a later one."""
         refuses = d.state == OVER or self.rng.random() < 0.25
         if what == "cancel":
             if refuses:
-                self.say(d, Kind.ORDER_CANCEL_REJECTED)
+                self.say(d, Kind.ORDER_CANCEL_REJECTED, ref=seq)
             else:
                 self.end(d, Kind.ORDER_CANCELED)
         elif refuses:
-            self.say(d, Kind.ORDER_REPLACE_REJECTED)
+            self.say(d, Kind.ORDER_REPLACE_REJECTED, ref=seq)
         else:
             d.qty, d.px, d.trigger = max(qty, d.cum), px, trigger
             d.state = OVER if d.qty == d.cum else OPEN
-            self.say(d, Kind.ORDER_REPLACED, qty=d.qty, px=px, trigger_px=trigger)
+            self.say(d, Kind.ORDER_REPLACED, qty=d.qty, px=px, trigger_px=trigger, ref=seq)
 
     def end(self, d: Deal, kind: int) -> None:
         """It is over; what was asked meanwhile is refused."""

@@ -13,7 +13,20 @@ from kernel.state import Terms
 from kernel.units import SHARE
 from tests.kernel.bounds import Bounds
 from tests.kernel.play import worth
-from tests.kernel.told import CLOSING, DAY, ENDED, MOVES, NAMES, NOT_REFUSED, PRICED, WORDS, Order, Row, half_even
+from tests.kernel.told import (
+    ASKED,
+    CLOSING,
+    DAY,
+    ENDED,
+    MOVES,
+    NAMES,
+    NOT_REFUSED,
+    PRICED,
+    WORDS,
+    Order,
+    Row,
+    half_even,
+)
 
 
 class Model(Bounds):
@@ -150,6 +163,7 @@ class Model(Bounds):
         assert after != Status.ILLEGAL, f"{Status(o.status).name} and {Kind(e.kind).name}"
         self.seen[o.status, e.kind] += 1
         cum, kind = o.cum, e.kind
+        o.requests[kind] = e.seq
         WHAT.get(kind, Model.nothing)(self, o, e)
         assert o.cum >= cum or kind == Kind.ORDER_RESTATED, "what was filled becomes less"
         assert o.leaves >= 0 and o.more >= 0 and o.cum >= 0
@@ -185,7 +199,7 @@ class Model(Bounds):
             one = o or self.gone[e.body[0]]
             assert e.body[2] > one.leaves + one.more
         elif e.refused == Reason.DUPLICATE:
-            assert e.body[1] in self.trade_ids
+            assert e.body[1] in self.trade_ids or (e.kind in ASKED and e.body[1] != o.requests[ASKED[e.kind]])
         else:
             assert e.refused in (Reason.OVERFLOW, Reason.UNKNOWN_INSTRUMENT)
 

@@ -1,6 +1,8 @@
 """What a tape says, for `model.py`: a row of it, an order as it is told, and the defects that are known."""
 
-from kernel.codes import OrderType, Reason, Status
+from collections import Counter
+
+from kernel.codes import Kind, OrderType, Reason, Status
 from kernel.lifecycle import TRANSITION
 from kernel.rows import LIMITS
 
@@ -25,6 +27,11 @@ CLOSING = (Reason.SQUARED_OFF, Reason.FLATTENED)  # signals of the kernel that p
 NOT_REFUSED = (Reason.LATE_FILL,)
 PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 RATIO_FROM = 100
+ASKED = {  # what an answer is to
+    Kind.ORDER_REPLACED: Kind.ORDER_REPLACE_SUBMITTED,
+    Kind.ORDER_REPLACE_REJECTED: Kind.ORDER_REPLACE_SUBMITTED,
+    Kind.ORDER_CANCEL_REJECTED: Kind.ORDER_CANCEL_SUBMITTED,
+}
 TOLERATED: set[str] = set()  # known defects, each with a test of its own that fails: see test_state_machine.py
 
 
@@ -33,8 +40,11 @@ class Order:
 
     __slots__ = (
         "asked", "cum", "flags", "full", "id", "instrument", "leaves", "more", "next_reserve", "notional", "parent", "product",
-        "px", "replacing", "reserve", "side", "status", "stood", "strategy", "trigger", "type",
+        "px", "replacing", "requests", "reserve", "side", "status", "stood", "strategy", "trigger", "type",
     )  # fmt: skip
+
+    def __init__(self):
+        self.requests: Counter = Counter()  # seq of the last report of each kind
 
     @property
     def qty(self):

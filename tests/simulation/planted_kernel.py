@@ -78,8 +78,8 @@ BUGS = [
     Bug(
         "limits: a message more than there may be in a minute",
         "kernel/limits.py",
-        "        if sent >= limit.max_orders_minute:\n",
-        "        if sent > limit.max_orders_minute:\n",
+        "messages, limit.max_orders_minute, ts - MINUTE):",
+        "messages - 1, limit.max_orders_minute, ts - MINUTE):",
         (LIMITS,),
     ),
     Bug(
@@ -127,7 +127,7 @@ BUGS = [
     ),
     Bug(
         "arrival: an order is there a bar too early",
-        "kernel/arrival.py",
+        "kernel/orders.py",
         "m.bars - bars > r.latency_events",
         "m.bars - bars >= r.latency_events",
         (EXECUTION,),
@@ -156,8 +156,8 @@ BUGS = [
     Bug(
         "bars: a late trade is folded into the next bar",
         "kernel/bars.py",
-        "    if kind == BY_TIME and e.ts_event < m.bar_edge:\n",
-        "    if False:\n",
+        "    return rules(s).bar_kind == BY_TIME and e.ts_event < m.bar_edge\n",
+        "    return False\n",
         (TICKS,),
     ),
     Bug(
