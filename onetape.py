@@ -44,7 +44,7 @@ from kernel.signals import (
     with_product,
     with_tif,
 )
-from kernel.strategy import Float, Int, Param, helper, strategy
+from kernel.strategy import Float, Int, Param, PythonStrategy, helper, strategy
 
 __all__ = [
     "CLOCK",
@@ -74,6 +74,7 @@ __all__ = [
     "Float",
     "Int",
     "Param",
+    "PythonStrategy",
     "Rsi",
     "Signal",
     "Sma",

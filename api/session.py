@@ -116,7 +116,8 @@ class Session:
         self._refuse_other_settings()
         code = code_of(self.config)
         first = written_by(spans_of(self.folder), code)
-        snapshot = None if first is None else usable_snapshot(self._snapshots, self.folder, code, self.tape.last_seq)
+        usable = first is not None and self.engine.savable
+        snapshot = usable_snapshot(self._snapshots, self.folder, code, self.tape.last_seq) if usable else None
         from_seq = restore_snapshot(self.engine, snapshot)
         if snapshot is not None and from_seq:
             self.decisions = DecisionDigest.load(snapshot.about["decisions"])

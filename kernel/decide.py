@@ -135,6 +135,7 @@ def call_on_timer(s, strategy, instrument, e):
 @jit
 def call(s, strategy, instrument):
     program = program_of(s, strategy)
+    call_frame(s).callback = program.callback
     return call_program(program.address, program.memory + instrument * program.stride, program.frame)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kernel.machine import run_at
+from kernel.model import Model
 from kernel.program import Program
 from kernel.schema import RAW
 from kernel.state import Capacity, Rules, State, load_state, new_state, save_state, state_digest, tables_of
@@ -32,6 +33,7 @@ class Engine:
         whole = [program.definition.whole for program, _ in strategies]
         self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges, whole)
         self.programs = [program for program, _ in strategies]
+        self.models: list[Model | None] = []  # those of strategies in plain Python
         self._tables = tables_of(self.state)
         self._address = int(self._tables.ctypes.data)
         self._place_memory(strategies, strides)
@@ -46,12 +48,15 @@ class Engine:
             end = start + stride * (rows + program.definition.whole)
             records = self.state.memory[start:end].view(program.definition.dtype)
             write_memory(program.definition, values, records)
+            model = program.begin(values, records, self.state.frame[:1])
+            self.models.append(model)
             self.state.programs[number] = (
                 program.address,
                 self.state.memory.ctypes.data + start,
                 stride,
                 self.state.frame.ctypes.data,
-                *(int(program.definition.hook(name) is not None) for name in self.state.programs.dtype.names[4:]),
+                model.address if model else 0,
+                *(int(program.definition.hook(name) is not None) for name in self.state.programs.dtype.names[5:]),
             )
             start = end
         for hook in ("on_slice", "on_timer"):
@@ -97,6 +102,11 @@ class Engine:
     def digest(self) -> str:
         """State digest: the same in any process, mode or batch size."""
         return state_digest(self.state)
+
+    @property
+    def savable(self) -> bool:
+        """Whether `save` has all there is: not what strategies in plain Python keep in their objects."""
+        return not any(self.models)
 
     def save(self) -> dict[str, bytes]:
         """A snapshot of everything `digest` covers."""

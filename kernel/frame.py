@@ -14,6 +14,7 @@ PROGRAM = packed_record(  # where a strategy's code and memory are in this proce
     ("memory", "i8"),  # address of the record of instrument 0
     ("stride", "i8"),  # bytes from one instrument's record to the next
     ("frame", "i8"),  # address of the frame table
+    ("callback", "i8"),  # of a strategy in plain Python: what its program calls
     ("on_fill", "i8"),  # 1: has that hook
     ("on_quote", "i8"),
     ("on_trade", "i8"),
@@ -116,6 +117,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
 )
 FRAME = packed_record(  # the one argument of a program beside its memory
     ("hook", "i8"),
+    ("callback", "i8"),
     ("bar", BAR_VIEW),
     ("fill", FILL_VIEW),
     ("quote", QUOTE_VIEW),

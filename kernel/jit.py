@@ -177,6 +177,13 @@ if COMPILED:
     def program_address(program: Callable) -> int:
         return program.address  # type: ignore[attr-defined]
 
+    _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+    def entry_of(f: Callable[[int, int], int]) -> tuple[int, object]:
+        """Address at which `call_program` calls a Python function, and what has to be kept for as long."""
+        kept = _ENTRY(f)
+        return ctypes.cast(kept, ctypes.c_void_p).value or 0, kept
+
     @njit(forceinline=True)
     def failed():  # type: ignore[no-untyped-def]
         """What a program returns for an exception; compiled code cannot say which."""
@@ -228,3 +235,6 @@ else:
     def program_address(program: Callable) -> int:
         _PROGRAMS.append(program)
         return len(_PROGRAMS) - 1
+
+    def entry_of(f: Callable[[int, int], int]) -> tuple[int, object]:
+        return program_address(f), f

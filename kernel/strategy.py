@@ -95,6 +95,7 @@ class Definition:
     dtype: np.dtype
     hooks: Mapping[str, Callable]
     warmup: Any
+    python: bool = False  # in plain Python: called as it is, and remembers what it likes
     clock: tuple[int, ...] = ()  # local times HHMM at which on_timer is called, beside the session's own
 
     def hook(self, name: str) -> Callable | None:
@@ -137,6 +138,30 @@ def strategy(owner: C) -> C:
 
     Raises StrategyError, with file and line, when a declaration cannot work.
     """
+    declare(owner)
+    return owner
+
+
+class PythonStrategy:
+    """A strategy in plain Python: any library, any object, at a few hundred thousand bars a second.
+
+    `self` is one object for the whole run, made anew for each: `start` is called first, and what hooks keep in it they
+    find again. Parameters and indicators are declared as in a compiled one; an indicator of `self` is that of the
+    instrument the hook is called for. It has to decide the same from the same events: no clock, no dice, no network.
+    """
+
+    onetape: Definition
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declare(cls, python=True)
+
+    def start(self) -> None:
+        """Called once, before the first event of a run."""
+
+
+def declare(owner: type, python: bool = False) -> None:
+    """Lay a class out as a strategy: `owner.onetape` is its Definition. Raises StrategyError."""
     try:
         file, (text, line) = Path(inspect.getsourcefile(owner) or "?"), inspect.getsourcelines(owner)
     except (OSError, TypeError):
@@ -144,7 +169,7 @@ def strategy(owner: C) -> C:
     members = tuple((n, m) for n, m in vars(owner).items() if isinstance(m, Param | Float | Int | Indicator))
     _check_hooks(owner, f"{file}:{line}")
     at = {name: f"{file}:{line + _place_in(text, name)}" for name in vars(owner)}
-    _check_members(owner, members, at)
+    _check_members(owner, members, at, python)
     head = MEMBER if "on_slice" in vars(owner) else MEMBER[list(HEAD)]
     fields: list[tuple] = [(name, head[name].str) for name in head.names or ()]
     for name, member in members:
@@ -163,10 +188,10 @@ def strategy(owner: C) -> C:
         hooks={hook: vars(owner)[hook] for hook in HOOKS if hook in vars(owner)},
         warmup=vars(owner).get("warmup"),
         clock=_clock_of(owner, at),
+        python=python,
     )
     REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
-    return owner
 
 
 def _check_hooks(owner: type, where: str) -> None:
@@ -205,13 +230,13 @@ def _place_in(text: list[str], name: str) -> int:
     return next((k for k, line in enumerate(text) if re.match(rf"\s+{name}\s*[=:]", line)), 0)
 
 
-def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mapping[str, str]) -> None:
+def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mapping[str, str], python: bool) -> None:
     """`at` is each attribute's file and line."""
     for name, value in vars(owner).items():
         if name == "warmup" and not _is_bars(value):
             raise StrategyError(f"{at[name]}: warmup of {owner.__name__} is a number of bars or a parameter of one")
         plain = isinstance(value, int | float | str) and not name.startswith("_")
-        if plain and name not in ("warmup", "clock"):
+        if plain and not python and name not in ("warmup", "clock"):
             raise StrategyError(
                 f"{at[name]}: {name} = {value!r} in {owner.__name__} is neither parameter nor memory: "
                 f"write {name} = Param({value!r}), Float() or Int(), or make it a constant of the module"
@@ -220,6 +245,8 @@ def _check_members(owner: type, members: tuple[tuple[str, Any], ...], at: Mappin
         what = f"{at[name]}: {name} of {owner.__name__}:"
         if name in ((MEMBER.names or ()) if "on_slice" in vars(owner) else HEAD):
             raise StrategyError(f"{at[name]}: {name} is a name Onetape uses itself: choose another")
+        if python and isinstance(member, Float | Int):
+            raise StrategyError(f"{what} a strategy in plain Python keeps what it likes: set self.{name} in start()")
         if isinstance(member, Indicator):
             _check_indicator(what, member)
             _check_order(owner, name, member, [id(above) for _, above in members[:place]], at[name])

@@ -30,7 +30,10 @@ def _explain(engine: Engine, number: int, loaded: Loaded, config: Mapping[str, A
     instrument = int(frame["ctx"]["instrument"])
     records = engine.memory_of(number)
     memory = (records if instrument == NOWHERE else records[instrument : instrument + 1]).tobytes()
-    place = place_of_fault(definition, loaded.origin, loaded.code_hash, memory, frame.tobytes())
+    model = engine.models[number - 1]
+    place = (
+        model.fault if model else place_of_fault(definition, loaded.origin, loaded.code_hash, memory, frame.tobytes())
+    )
     when = _local_time(int(frame["ctx"]["ts"]), str(config.get("timezone", "UTC")))
     where = f", {_symbol(config, instrument)}" if instrument != NOWHERE else ""
     return f"{definition.name} stopped at {when}{where}: {place}"

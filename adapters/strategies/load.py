@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.strategies.check import check_definition
 from adapters.strategies.compile import compile_program
 from adapters.strategies.modules import run_file
+from adapters.strategies.python import check_python, make_plain, python_digest
 from adapters.strategies.reach import Reach, reach_of
 from adapters.strategies.rewrite import rewrite
 from kernel.codehash import KERNEL
@@ -71,6 +72,10 @@ def check_strategy(spec: str) -> Checked:
     name, given = split_spec(spec)
     origin, definition, files = _from_file(name) if ".py" in name else _built_in(name)
     params = resolve_params(definition, given)
+    if definition.python:
+        check_python(files)
+        make_plain(definition)
+        return Checked(spec, origin, python_digest(files), params, definition, Reach())
     reach = reach_of(definition)
     check_definition(definition, reach)
     rewrite(definition, reach)

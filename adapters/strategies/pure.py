@@ -57,6 +57,28 @@ def check_top_level(text: bytes, file: str) -> None:
             raise StrategyError(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
 
 
+def check_everything(text: bytes, file: str) -> None:
+    """As `check_top_level`, of all that the file has, functions included: what they do is not compiled, and counts."""
+    tree = ast.parse(text)
+    names, own, unordered = _imported(tree), _defined(tree), Unordered(tree)
+    before_dots = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    seeded = {id(part) for call in ast.walk(tree) if _is_seeded(call) for part in ast.walk(call.func)}  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        why = None if id(node) in seeded else _of_import(node) or _of_name(node, names, own, id(node) in before_dots)
+        if why is not None:
+            raise StrategyError(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
+        gone_through = unordered.found_in(node)
+        if gone_through is not None:
+            raise StrategyError(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
+
+
+def _is_seeded(node: ast.AST) -> bool:
+    """Whether it makes a generator of random numbers from a seed."""
+    if not isinstance(node, ast.Call) or not (node.args or node.keywords):
+        return False
+    return ast.unparse(node.func).rpartition(".")[2] in {name.rpartition(".")[2] for name in _SEEDED}
+
+
 def _of_import(node: ast.AST) -> str | None:
     """The words for `from time import *`, which names nothing that could be found later."""
     star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
@@ -114,13 +136,11 @@ def _executed(node: ast.AST, functions: dict[str, list[ast.stmt]], entered: set[
             for statement in functions[called]:
                 yield statement
                 yield from _executed(statement, functions, entered)
-        if isinstance(child, ast.Call) and (child.args or child.keywords):
-            seeded = ast.unparse(child.func).rpartition(".")[2] in {name.rpartition(".")[2] for name in _SEEDED}
-            if seeded:
-                for part in [*child.args, *child.keywords]:
-                    yield part
-                    yield from _executed(part, functions, entered)
-                continue
+        if isinstance(child, ast.Call) and _is_seeded(child):
+            for part in [*child.args, *child.keywords]:
+                yield part
+                yield from _executed(part, functions, entered)
+            continue
         yield child
         yield from _executed(child, functions, entered)
 

@@ -63,6 +63,7 @@ def test_numbers_never_change():
     assert {c.name: int(c) for c in TimerCode} == {
         "SESSION_CLOSE": 1, "DAY_END": 2, "SESSION_OPEN": 3, "SQUARE_OFF": 4, "CLOSING_AUCTION": 5,
         "BAR_CLOSE": 6,
+        "CLOCK": 10_000,
     }  # fmt: skip
 
 
