@@ -16,7 +16,7 @@ from adapters.strategies import refused
 from adapters.tape import frame
 from api.config import toml_value
 from kernel.codes import REASON_TEXT, Flag, Kind, Origin, Reason
-from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW
+from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW, MEMBER, TIMER_VIEW
 from kernel.schema import BODY_OFFSET, FAMILIES, FAMILY_OF, HEADER
 from kernel.state import PERSISTENT
 
@@ -161,9 +161,31 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "cash": "free to spend in the instrument's currency: without what working orders and shorts hold",
         "equity": "cash and the value of all positions of the account, in its currency",
         "tick": "smallest price step, adjusted, currency",
+        "unit_value": "what one unit is worth at `price`, in the account's currency",
         "lot": "quantities are multiples of it",
         "count": "signals placed so far in this call",
         "intents": "where `place` and `cancel` write; not for strategies",
+    },
+    "timer": {
+        "ts": "what it is about, ns UTC: the close of a session, also where it is told a little later",
+        "code": "`SESSION_OPEN`, `SESSION_CLOSE`, `SQUARE_OFF`, `DAY_END` or `CLOCK`",
+        "time": "of `CLOCK`: the local time as a number, 1510 for ten past three; else -1",
+    },
+    "one": {
+        "bars_seen": "bars it has had",
+        "bars_needed": "bars its indicators need",
+        "instrument": "its number: what `instrument=` of a signal takes",
+        "fresh": "1: it has a bar in this slice",
+        "ready": "1: its indicators are warm",
+        "tradable": "1: in the run's universe now, and not expired",
+        "position": "this strategy's signed quantity",
+        "pending_qty": "signed quantity of its market orders on their way",
+        "working": "how many of its orders work",
+        "lot": "quantities are multiples of it",
+        "price": "last close as traded, currency; 0 before the first",
+        "unit_value": "what one unit is worth at that price, in the account's currency",
+        "aimed": "where `order_target` writes; not for strategies",
+        "aim_qty": "the same",
     },
     "fill": {
         "ts": "when it happened, ns UTC",
@@ -327,6 +349,8 @@ TABLES: list[tuple[str, str, Callable[[], str]]] = [  # page written by hand, th
     ("docs/strategies.md", "bar", lambda: view_table("bar", BAR_VIEW)),
     ("docs/strategies.md", "ctx", lambda: view_table("ctx", CONTEXT)),
     ("docs/strategies.md", "fill", lambda: view_table("fill", FILL_VIEW)),
+    ("docs/strategies.md", "timer", lambda: view_table("timer", TIMER_VIEW)),
+    ("docs/strategies.md", "one", lambda: view_table("one", MEMBER)),
     ("docs/strategies.md", "reasons", reason_table),
     ("docs/strategies.md", "refused", refused_table),
     ("docs/tape.md", "header", header_table),

@@ -75,6 +75,9 @@ _NO_SLICE = """
 def take_slice(memory, seen, ctx):
     return
 """
+_OWN = """    if f.hook == HOOK_SLICE:
+        own = memory_at(memory + f.slice.count * SIZE)
+"""
 _PYTHON = """
 
 @jit_program
@@ -148,10 +151,13 @@ def _slice(definition: Definition, floats: str, kept: list[str]) -> str:
 
 
 def _program(definition: Definition) -> str:
-    """The entry. A call that fails leaves Float() and Int() as it found them, so that the host can make it again."""
+    """The entry. A call that fails leaves Float() and Int() of `self` as it found them, so that the host can make it
+    again."""
     names = [name for name, member in definition.members if isinstance(member, Float | Int)]
-    keep = "".join(f"    kept_{name} = self.{name}\n" for name in names)
-    back = "".join(f"        self.{name} = kept_{name}\n" for name in names)
+    keep = "".join(f"    kept_{name} = own.{name}\n" for name in names)
+    if names:
+        keep = "    own = self\n" + (_OWN if definition.whole else "") + keep
+    back = "".join(f"        own.{name} = kept_{name}\n" for name in names)
     too_many = f"    if f.ctx.count > INTENTS:\n{back}" if names else ""
     return _PROGRAM.format(keep=keep, back=back, too_many=too_many, is_told=_is_told(definition))
 

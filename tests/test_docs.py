@@ -86,7 +86,9 @@ def test_just_recipes_exist():
 
 
 def python_examples() -> list[str]:
-    return [text for page in PAGES for text in blocks(page, "python") if "@strategy" in text]
+    return [
+        text for page in PAGES for text in blocks(page, "python") if "@strategy" in text or "(PythonStrategy)" in text
+    ]
 
 
 @pytest.mark.parametrize("number", range(len(python_examples())))
@@ -94,11 +96,14 @@ def test_strategy_examples_trade(number, load, tmp_path):
     from adapters.market.generate import write_generated_tape
     from adapters.settings import Settings
     from api.backtest import run_backtest
+    from api.cli import main
     from api.request import Request
 
     file = tmp_path / "cross.py"
     file.write_text(python_examples()[number])
     write_generated_tape(tmp_path, "days", seed=7, symbols=["RELIANCE", "TCS"], days=2)
+    for symbol in ("RELIANCE", "TCS"):
+        assert main(["--home", str(tmp_path), "instruments", "set", symbol, "calendar=NSE_EQ"]) == 0
     result = run_backtest(tmp_path, Settings(), Request([str(file)]))
     assert result.faults == [] and result.summary()["fills"] > 0
 
