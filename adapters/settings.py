@@ -315,6 +315,35 @@ class BarsSection(Section):
         return {"bar_kind": kind, "bar_size": size, "bar_grace": self.grace * 10**9 if kind == 1 else 0} if kind else {}
 
 
+class RegimeSection(Section):
+    """When an instrument's prices are called a trend, a range or volatile: see docs/regimes.md."""
+
+    enabled: bool = _text(False, "Whether regimes are told in every run; else where a strategy asks for `ctx.regime`.")
+    period: int = _number(14, 2, 10_000, "bars", "Of the average directional index and the average true range.")
+    average: int = _number(100, 2, 100_000, "bars", "Of what the true range usually is.")
+    trend: int = _number(25, 1, 100, "ADX", "A trend begins at this average directional index.")
+    range: int = _number(20, 0, 100, "ADX", "And ends below this one.")
+    volatile: int = _number(180, 101, 10_000, "percent", "Prices are volatile from this share of the usual true range.")
+    calm: int = _number(140, 1, 10_000, "percent", "And no longer below this one.")
+    turn: int = _number(5, 0, 100, "points", "Lead of the other directional index at which the direction turns.")
+
+    @field_validator("range", "calm")
+    @classmethod
+    def _leaves_below(cls, value: int, info: ValidationInfo) -> int:
+        entered = "trend" if info.field_name == "range" else "volatile"
+        if value > info.data.get(entered, value):
+            raise ValueError(f"must be at most {entered} ({info.data[entered]}), not {value}")
+        return value
+
+    def as_rules(self, asked: bool) -> dict[str, int]:
+        """The rules kernel.state.Rules takes, none where regimes are off; `asked` says that a strategy reads them."""
+        if not (self.enabled or asked):
+            return {}
+        levels = {name: getattr(self, name) * 100 for name in ("trend", "range", "turn")}
+        levels |= {name: getattr(self, name) for name in ("period", "average", "volatile", "calm")}
+        return {f"regime_{name}": value for name, value in levels.items()}
+
+
 class ImportSection(Section):
     """How a data file is read when it does not say."""
 
@@ -382,6 +411,7 @@ class Settings(Section):
     run: RunSection = RunSection()
     session: SessionSection = SessionSection()
     bars: BarsSection = BarsSection()
+    regime: RegimeSection = RegimeSection()
     importing: ImportSection = Field(default=ImportSection(), alias="import")
     live: LiveSection = LiveSection()
     tape: TapeSection = TapeSection()

@@ -103,7 +103,8 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
         "cash": money.cash,
         "fees": fees,
         "rules": _rules(settings, request, tapes, seed, fees, len(money.currencies))
-        | _bars(settings, request, tapes, numbers),
+        | _bars(settings, request, tapes, numbers)
+        | settings.regime.as_rules(any(one.definition.reads_regime for one in strategies)),
         "limits": _limits(settings, [one.definition.name for one in strategies]),
         "capacity": {
             "open_orders": settings.capacity.open_orders,

@@ -55,6 +55,7 @@ class Kind(IntEnum):
     EQUITY = 97
     ANOMALY = 98
     BALANCE = 99
+    REGIME_CHANGED = 100
 
 
 class Origin(IntEnum):
@@ -170,6 +171,15 @@ class TimerCode(IntEnum):
     CLOSING_AUCTION = 5  # continuous trading has ended, the auction begins
     BAR_CLOSE = 6  # bars that ended by `ts_event` are complete: their grace is over
     CLOCK = 10_000  # and HHMM: a local time of the calendar that a strategy asked for, 10_930 is half past nine
+
+
+class Regime(IntEnum):
+    """What an instrument's prices do, see `kernel/regime.py`."""
+
+    UNKNOWN = 0
+    TREND = 1
+    RANGE = 2
+    VOLATILE = 3
 
 
 class TradingState(IntEnum):

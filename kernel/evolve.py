@@ -9,6 +9,7 @@ from kernel.accounting import apply_dividend, apply_split
 from kernel.amounts import equity_of, in_base
 from kernel.bars import clear_bar, count_trade, is_late
 from kernel.codes import Flag, KillLevel, Kind, Origin, Reason, Status, TimerCode, TradingState, code
+from kernel.directional import take_directional
 from kernel.jit import jit, jit_call, jit_shared
 from kernel.limits import result_of
 from kernel.margin import mark_instrument
@@ -49,7 +50,7 @@ CHARGED, SETTLED, TIMER = code(Kind.CHARGED), code(Kind.SETTLED), code(Kind.TIME
 DAY_END, SQUARE_OFF = code(TimerCode.DAY_END), code(TimerCode.SQUARE_OFF)
 SESSION_OPEN, SESSION_CLOSE = code(TimerCode.SESSION_OPEN), code(TimerCode.SESSION_CLOSE)
 TRIPPED, KILL_RESET, ANOMALY = code(Kind.TRIPPED), code(Kind.KILL_RESET), code(Kind.ANOMALY)
-RELEASED, BALANCE = code(Kind.ORDER_RELEASED), code(Kind.BALANCE)
+RELEASED, REGIME_CHANGED = code(Kind.ORDER_RELEASED), code(Kind.REGIME_CHANGED)
 EXTERNAL, PENDING_NEW, FLATTEN = code(Origin.EXTERNAL), code(Status.PENDING_NEW), code(KillLevel.FLATTEN)
 DAY = 86_400_000_000_000
 WARM_UP, LEFT = code(Flag.WARM_UP), code(Flag.LEFT)
@@ -94,6 +95,8 @@ def _fold_bar(s, e):
     m.ts_open, m.open, m.high, m.low = e.ts_open, e.open, e.high, e.low
     m.volume, m.open_interest = e.volume, e.open_interest
     m.warm_up = e.flags & (WARM_UP | LEFT)
+    if rules(s).regime_period != 0:
+        take_directional(s, e, m)
     if m.slice != a.slices:
         m.slice = a.slices
         k = a.touched
@@ -153,7 +156,7 @@ def _move_mark(s, e, m, px):
 def is_ours(kind):
     """Whether only the kernel says this: from outside it is refused and changes nothing."""
     asked = SIGNAL <= kind <= RELEASED or CHARGED <= kind <= SETTLED
-    return asked or FAULT <= kind <= BALANCE
+    return asked or FAULT <= kind <= REGIME_CHANGED
 
 
 @jit_call
@@ -199,6 +202,9 @@ def fold_other(s, e):
             _fold_terms(s, e)
     elif kind == TIMER:
         _fold_timer(s, e)
+    elif kind == REGIME_CHANGED:
+        m = market(s, e.instrument)
+        m.regime, m.direction = e.regime, e.direction
     elif kind == ANOMALY:
         _count_error(s, e)
     elif kind == TRIPPED or kind == KILL_RESET:

@@ -32,6 +32,8 @@ MEMBER = packed_record(  # what heads the memory of a strategy with on_slice, on
     ("pending_qty", "i8"),  # of its market orders on their way
     ("working", "i8"),  # its working orders
     ("lot", "i8"),
+    ("regime", "i8"),  # UNKNOWN 0, TREND 1, RANGE 2, VOLATILE 3
+    ("direction", "i8"),  # 1 up, -1 down
     ("price", "f8"),  # last close as traded, 0 before the first
     ("unit_value", "f8"),  # what one unit is worth at that price, in the account's currency
     ("aimed", "i8"),  # set by order_target: 1
@@ -112,6 +114,8 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("tick", "f8"),
     ("unit_value", "f8"),  # what one unit is worth at `price`, in the account's currency
     ("lot", "i8"),
+    ("regime", "i8"),  # of its prices: UNKNOWN 0, TREND 1, RANGE 2, VOLATILE 3
+    ("direction", "i8"),  # 1 up, -1 down
     ("count", "i8"),  # intents placed so far in this call
     ("intents", INTENT, (INTENTS,)),
 )

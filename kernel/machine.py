@@ -16,6 +16,7 @@ from kernel.guards import look_at_guards, take_back
 from kernel.jit import jit, jit_call, jit_entry, jit_shared
 from kernel.links import settle_links, tell_trailing
 from kernel.orders import find_slot, owner_of
+from kernel.regime import tell_regime
 from kernel.rehearse import fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
 from kernel.settle import price_expiry, send_charge, settle_contract, settle_day, settle_note, tell_balance
@@ -195,17 +196,20 @@ def decide_slice(s):
                         tell_trailing(s, touched(s, k).instrument, stand_in(s, m.bar_seq, m.ts_bar, a.ts))
     told, calls = a.pending_fills, rules(s).strategies * a.touched
     books, r, whole = rules(s).strategies + 1, rules(s), slice_steps(s)
+    regimes = a.touched if r.regime_period != 0 and s.recorded == 0 else 0
     closing = books * r.instruments if (a.kill_level >= FLATTEN or a.square_seq > 0) and s.recorded == 0 else 0
     asked = told + calls + whole
-    for k in range(a.cursor, asked + closing):
+    for place in range(a.cursor, regimes + asked + closing):
         if not has_room(s):
-            a.cursor = k
+            a.cursor = place
             return False
-        if k < told:
+        k = place - regimes
+        if k < 0:
+            tell_regime(s, touched(s, place).instrument)
+        elif k < told:
             call_on_fill(s, k)
         elif k < told + calls:
-            strategy, place = (k - told) // a.touched + 1, (k - told) % a.touched
-            call_on_bar(s, strategy, touched(s, place).instrument)
+            call_on_bar(s, (k - told) // a.touched + 1, touched(s, (k - told) % a.touched).instrument)
         elif k < asked:
             call_on_slice(s, k - told - calls)
         else:

@@ -200,6 +200,8 @@ MARKET = packed_record(  # one an instrument: what trading did to it; what every
     ("bid_taken", "i8"),  # what our orders took of the sizes shown
     ("ask_taken", "i8"),
     ("notional", "i8"),  # worth of working orders that may open it, first currency
+    ("regime", "i8"),
+    ("direction", "i8"),
 )
 ORDER = packed_record(
     ("order_id", "i8"),  # 0 marks a free slot
@@ -375,6 +377,13 @@ RULES = packed_record(  # fixed for the run
     ("bar_grace", "i8"),  # ns
     ("queue", "i8"),  # see `kernel/ticks.py`
     ("tick_band", "i8"),
+    ("regime_period", "i8"),  # see `kernel/regime.py`; 0: no regimes
+    ("regime_average", "i8"),
+    ("regime_trend", "i8"),  # hundredths
+    ("regime_range", "i8"),
+    ("regime_volatile", "i8"),
+    ("regime_calm", "i8"),
+    ("regime_turn", "i8"),
 )
 LISTED, OFF_THE_LIST = 1, 2  # `selected`: it may be traded, it may be closed
 INSTRUMENT = packed_record(
@@ -404,6 +413,18 @@ BOUND = packed_record(  # what the venue last saw of an instrument's orders: not
     ("up_px", "i8"),
     ("down_px", "i8"),
     ("taken", "i8"),  # of this bar's volume
+)
+REGIME = packed_record(  # what regimes are told by, one an instrument: Wilder's averages of adjusted prices
+    ("count", "i8"),
+    ("high", "f8"),  # of the bar before
+    ("low", "f8"),
+    ("close", "f8"),
+    ("range", "f8"),  # true range
+    ("plus", "f8"),  # directional movement
+    ("minus", "f8"),
+    ("adx", "f8"),
+    ("share", "f8"),  # true range as a share of the price, over the short and the long period
+    ("usual", "f8"),
 )
 WEIGHT = packed_record(  # what a strategy's positions came to when it was last asked; of the account only `marks`
     ("marks", "i8"),  # how often a mark or a position had moved

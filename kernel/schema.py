@@ -272,6 +272,17 @@ FAMILIES: tuple[Family, ...] = (
             ("unsettled", MONEY),  # proceeds of sales that have not arrived
         ),
     ),
+    Family(
+        "regime",
+        (Kind.REGIME_CHANGED,),
+        (
+            ("regime", NUMBER),  # Regime that begins with the bar `cause` ...
+            ("direction", NUMBER),  # ... 1 up, -1 down, 0 none yet
+            ("before", NUMBER),  # the regime until then
+            ("adx", NUMBER),  # average directional index, 1/100
+            ("volatility", NUMBER),  # true range against its own average, 1/100: 150 is half as much again
+        ),
+    ),
 )
 ORDERS = (
     "ticket",

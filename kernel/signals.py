@@ -5,7 +5,7 @@
 
 from typing import NamedTuple
 
-from kernel.codes import Flag, OrderType, Product, Side, TimeInForce, TimerCode
+from kernel.codes import Flag, OrderType, Product, Regime, Side, TimeInForce, TimerCode
 from kernel.frame import CANCEL, HERE, INTENTS, NEW, NOTHING, REPLACE
 from kernel.jit import jit_user, overload_number
 from kernel.units import QTY_MAX
@@ -18,6 +18,7 @@ DAY, FOK, GTD = int(TimeInForce.DAY), int(TimeInForce.FOK), int(TimeInForce.GTD)
 INTRADAY, DELIVERY, MARGIN = int(Product.INTRADAY), int(Product.DELIVERY), int(Product.MARGIN)
 SESSION_OPEN, SESSION_CLOSE = int(TimerCode.SESSION_OPEN), int(TimerCode.SESSION_CLOSE)  # of `timer.code`
 SQUARE_OFF, DAY_END, CLOCK = int(TimerCode.SQUARE_OFF), int(TimerCode.DAY_END), int(TimerCode.CLOCK)
+TREND, RANGE, VOLATILE = int(Regime.TREND), int(Regime.RANGE), int(Regime.VOLATILE)  # of `ctx.regime`
 _HELD, _OCO, _REDUCE_ONLY = int(Flag.HELD), int(Flag.OCO), int(Flag.REDUCE_ONLY)
 
 

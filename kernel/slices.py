@@ -84,6 +84,7 @@ def _show(s, strategy, instrument):
     one.tradable = 1 if row.selected == LISTED and p.barred == 0 and m.ended == 0 else 0
     one.position, one.pending_qty, one.working = p.qty, p.pending, p.open_orders
     one.lot, one.price, one.unit_value = row.lot, m.mark / row.px_scale, unit_value(s, instrument)
+    one.regime, one.direction = m.regime, m.direction
     one.aimed, one.aim_qty = 0, 0
 
 
@@ -96,6 +97,7 @@ def _fill_context(s, strategy, warming):
     ctx.ready, ctx.warming, ctx.entry_price, ctx.price = 1, warming, 0.0, 0.0
     ctx.cash, ctx.equity = free_cash(s, 0) / SCALE, equity_of(s) / SCALE
     ctx.tick, ctx.unit_value, ctx.lot, ctx.count = 0.0, 0.0, 1, 0
+    ctx.regime, ctx.direction = 0, 0
 
 
 @jit

@@ -32,6 +32,7 @@ from kernel.rows import (
     ORDER,
     POSITION,
     PURSE,
+    REGIME,
     RING,
     RULES,
     SEGMENT,
@@ -69,6 +70,7 @@ class State(NamedTuple):
     instruments: np.ndarray
     charges: np.ndarray
     segments: np.ndarray
+    regimes: np.ndarray
     memory: np.ndarray
     programs: np.ndarray
     frame: np.ndarray
@@ -100,6 +102,7 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
     ("instruments", INSTRUMENT),
     ("charges", CHARGE),
     ("segments", SEGMENT),
+    ("regimes", REGIME),
     ("memory", BYTE),
     ("programs", PROGRAM),
     ("frame", FRAME),
@@ -171,6 +174,13 @@ class Rules:
     bar_grace: int = 0
     queue: int = 0
     tick_band: int = 0
+    regime_period: int = 0
+    regime_average: int = 0
+    regime_trend: int = 0
+    regime_range: int = 0
+    regime_volatile: int = 0
+    regime_calm: int = 0
+    regime_turn: int = 0
 
 
 TRADE_IDS = 4096  # of fills from outside, remembered so that none is booked twice
@@ -261,6 +271,7 @@ def new_state(
         "instruments": rows,
         "charges": len(charges),
         "segments": segments,
+        "regimes": rows if rules.regime_period else 0,
         "memory": sum(stride * (rows + more) for stride, more in zip_longest(memory_strides, whole, fillvalue=0)),
         "programs": strategies + 1,
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in

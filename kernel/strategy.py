@@ -103,6 +103,11 @@ class Definition:
         return self.hooks.get(name)
 
     @property
+    def reads_regime(self) -> bool:
+        """Whether one of its hooks looks at `regime` or `direction`, so that a run has to tell them."""
+        return any({"regime", "direction"} & set(hook.__code__.co_names) for hook in self.hooks.values())
+
+    @property
     def whole(self) -> int:
         """1 where it has, beside a record for each instrument, one of its own: on_slice is called with it."""
         return int("on_slice" in self.hooks)

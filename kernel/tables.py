@@ -22,6 +22,7 @@ from kernel.rows import (
     ORDER,
     POSITION,
     PURSE,
+    REGIME,
     RING,
     RULES,
     SEGMENT,
@@ -37,6 +38,7 @@ _account, _book, _position, _market = (record_view(dtype) for dtype in (ACCOUNT,
 _order, _gone, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDER, GONE, FILL, TOUCHED, LIMITS))
 _purse, _lot, _charge, _segment = (record_view(dtype) for dtype in (PURSE, LOT, CHARGE, SEGMENT))
 _items, _bound = record_view(ITEMS), record_view(BOUND)
+_regime, _REGIME = record_view(REGIME), REGIME.itemsize
 _weight, _WEIGHT = record_view(WEIGHT), WEIGHT.itemsize
 _builder, _BUILDER = record_view(BUILDER), BUILDER.itemsize
 _BOUND, _tally, _TALLY, _LIMITS = BOUND.itemsize, record_view(TALLY), TALLY.itemsize, LIMITS.itemsize
@@ -131,6 +133,12 @@ def segment_row(s, segment):
 def bound(s, instrument):
     assert 0 <= instrument < s.bounds_count
     return _bound(s.bounds + instrument * _BOUND)
+
+
+@jit
+def regime_row(s, instrument):
+    assert 0 <= instrument < s.regimes_count
+    return _regime(s.regimes + instrument * _REGIME)
 
 
 @jit

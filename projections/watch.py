@@ -25,7 +25,10 @@ _MAY_CHANGE = np.ones(256, bool)  # what is not known to leave the account alone
 _MAY_CHANGE[
     [
         int(kind)
-        for kind in (Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.SIGNAL, Kind.ORDER_DENIED, Kind.EQUITY, Kind.BALANCE)
+        for kind in (
+            *(Kind.BAR, Kind.QUOTE, Kind.TRADE, Kind.SIGNAL),
+            *(Kind.ORDER_DENIED, Kind.EQUITY, Kind.BALANCE, Kind.REGIME_CHANGED),
+        )
     ]
 ] = False
 
