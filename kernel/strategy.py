@@ -40,10 +40,11 @@ def _is_number(value: Any) -> bool:
 
 
 class Param:
-    """A parameter: swept, bounded, shown. Whole-number defaults make whole-number parameters."""
+    """A parameter: swept, bounded, shown with what `doc` says it does. Whole-number defaults make whole-number
+    parameters."""
 
-    def __init__(self, default: float, low: float | None = None, high: float | None = None) -> None:
-        self.default, self.low, self.high = _plain(default), _plain(low), _plain(high)
+    def __init__(self, default: float, low: float | None = None, high: float | None = None, doc: str = "") -> None:
+        self.default, self.low, self.high, self.doc = _plain(default), _plain(low), _plain(high), doc
 
     @property
     def width(self) -> str:
@@ -120,9 +121,6 @@ def helper(f: Callable) -> Callable:
     return compiled
 
 
-REGISTRY: dict[str, Definition] = {}
-
-
 def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
@@ -160,7 +158,6 @@ def strategy(owner: C) -> C:
         on_quote=vars(owner).get("on_quote"),
         on_trade=vars(owner).get("on_trade"),
     )
-    REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
     return owner
 
@@ -214,6 +211,8 @@ def _check_default(what: str, member: Any) -> None:
     _check_number(f"{what} the default", member.default, isinstance(member, Int))
     if not isinstance(member, Param):
         return
+    if not isinstance(member.doc, str):
+        raise StrategyError(f"{what} doc is a sentence, not {_shown(member.doc)}")
     for bound, number in (("low", member.low), ("high", member.high)):
         if number is not None:
             _check_number(f"{what} {bound}", number, False)

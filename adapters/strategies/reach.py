@@ -54,7 +54,7 @@ def reach_of(definition: Definition) -> Reach:
         if hook is not None:
             reach.hooks[what] = _follow(hook, reach, seen, ())
     for name, member in definition.members:
-        kept = {k: v for k, v in vars(member).items() if isinstance(v, PLAIN)}
+        kept = {k: v for k, v in vars(member).items() if isinstance(v, PLAIN) and k != "doc"}  # words decide nothing
         reach.constants[f"{definition.name}.{name}"] = f"{type(member).__name__} {kept!r}"
     return reach
 
