@@ -32,6 +32,7 @@ ADDED = (  # as `--help` lists them
     runs.add_runs,
     runs.add_report,
     runs.add_sql,
+    strategies.add_scan,
     home.add_tape,
     home.add_doctor,
     home.add_backup,
