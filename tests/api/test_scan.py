@@ -305,7 +305,9 @@ def test_one_indicator_is_declared_once():
 def test_every_indicator_there_is_can_be_named():
     assert {"ema", "sma", "rsi", "atr"} <= classes().keys()
     for name, owner in classes().items():
-        needed = [p for p in inspect.signature(owner).parameters.values() if p.default is p.empty]
+        takes = inspect.signature(owner).parameters
+        given = [f"{n}=5" for n, p in takes.items() if p.default is p.empty]
+        given += ["against=open"] if "against" in takes else []  # of two inputs
         reader = Reader()
-        reader.numbers("--show", f"{name}({', '.join(['5'] * len(needed))})")
+        reader.numbers("--show", f"{name}({', '.join(given)})")
         assert f"= {owner.__name__}(" in reader.terms.source()
