@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from adapters.market.daily import DailyFeed
-from adapters.market.feed import MarketFeed, Selection
+from adapters.market.feed import MERGE_RULE
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.intact import InputCheck, memory_of
 from adapters.market.tape import Manifest
@@ -23,22 +23,25 @@ from adapters.market.zones import DAY, show_time, to_local
 from adapters.reference.universe import load_universe
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, load_strategy
-from api.bootstrap import choose_tapes
+from api.bootstrap import Config, choose_tapes, make_engine, make_feed
 from api.days import day_bounds, local_day
 from api.drive import begin, go_on
-from api.run_instruments import find_symbol, instrument_rows, masters_of
+from api.run_instruments import find_symbol, instrument_rows
 from api.run_money import zone_of
+from api.run_selection import reach_of
+from api.run_sessions import calendar_numbers, session_config
 from api.scan_expression import Expression, Reader, Seen
 from kernel.engine import Engine
 from kernel.errors import ConfigError, NotFound, StrategyError
 from kernel.ports import Feed
-from kernel.state import NO_LIMITS, Capacity, Rules
+from kernel.state import NO_LIMITS
 from kernel.strategy import write_memory
-from kernel.terms import terms_of
 
 BATCH = 16_384
 MEMORY_MAX = 2**28  # bytes of indicators
-KEPT = ("number", "symbol", "tick", "lot", "master", "price_decimals", "qty_decimals")  # of an instrument's row
+KEPT = (  # of an instrument's row: what decides numbers
+    *("number", "symbol", "tick", "lot", "tz", "master", "calendar", "price_decimals", "qty_decimals"),
+)
 MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2})?))?")
 
 
@@ -116,14 +119,14 @@ def _columns(reader: Reader, text: str, order: Expression | None) -> list[Expres
 
 @dataclass(frozen=True)
 class _Market:
-    """What is scanned: instruments with their rows, on which tapes, up to when."""
+    """What is scanned: on which tapes, and the configuration of a run over them that trades nothing."""
 
-    chosen: list[Instrument]
-    rows: list[dict[str, Any]]
     tapes: list[Manifest]
-    timezone: str
-    first_ts: int | None
-    last_ts: int | None
+    config: Config
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return list(self.config["instruments"])
 
     @classmethod
     def of(cls, home: Path, settings: Settings, question: Question) -> "_Market":
@@ -137,16 +140,29 @@ class _Market:
         day, last_ts = _moment(question.as_of, timezone)
         day = day or local_day(max(tape.last_ts for tape in tapes), timezone)
         numbers = _numbers(home, registry, question, day, on_tapes)
-        chosen = [registry[number] for number in sorted(numbers)]
         tapes = [tape for tape in tapes if numbers & {row.number for row in tape.instruments}]
-        rows = [{n: v for n, v in row.items() if n in KEPT} for row in instrument_rows(chosen, day, {})]
         first_ts = day_bounds(question.first_day, timezone)[0] if question.first_day else None
-        return cls(chosen, rows, tapes, timezone, first_ts, last_ts)
+        selection = {"first_ts": first_ts, "last_ts": last_ts, "warm_up_ts": None, "merge": MERGE_RULE}
+        chosen = [registry[number] for number in sorted(numbers)]
+        config = _config(home, settings, chosen, day, selection, reach_of(tapes, selection))
+        return cls(tapes, config | {"timezone": timezone})
 
-    def feed(self, daily: bool) -> Feed:
-        selection = Selection(masters_of(self.rows), self.first_ts, self.last_ts)
-        feed = MarketFeed([tape.path for tape in self.tapes], selection)
-        return DailyFeed(feed, [one.tz for one in self.chosen], self.last_ts) if daily else feed
+
+def _config(
+    home: Path, settings: Settings, chosen: list[Instrument], day: str, selection: Config, reach: tuple[int, int]
+) -> Config:
+    """What a run's configuration says of bars, instruments and sessions; nothing of money, which is all of one sort."""
+    calendars = calendar_numbers(settings, (one.calendar for one in chosen))
+    rows = [{n: v for n, v in row.items() if n in KEPT} for row in instrument_rows(chosen, day, calendars)]
+    return {
+        "cash": 0,
+        "rules": {"simulate": 1, "equity_interval": DAY},
+        "limits": NO_LIMITS,
+        "capacity": {"instruments": len(rows), "strategies": 1},
+        "instruments": rows,
+        "selection": selection,
+        **session_config(home, settings, calendars, *reach, None),
+    }
 
 
 def _moment(text: str | None, timezone: str) -> tuple[str | None, int | None]:
@@ -186,15 +202,10 @@ def _numbers(home: Path, registry: Registry, question: Question, day: str, on_ta
 
 def _run(home: Path, market: _Market, reader: Reader, question: Question) -> Engine:
     """The kernel over the bars, with the indicators as its one strategy."""
-    loaded = _load(reader, len(market.rows))
-    engine = Engine(
-        Capacity(instruments=len(market.rows), strategies=1, batch=BATCH),
-        Rules(cash=0, equity_interval=DAY),
-        NO_LIMITS,
-        terms_of({"instruments": market.rows}),
-        [(loaded.program, loaded.params)],
-    )
-    feed = market.feed(question.bars == "1d")
+    engine = make_engine(market.config, [_load(reader, len(market.rows))], BATCH)
+    feed: Feed = make_feed(home, market.tapes, market.config)
+    if question.bars == "1d":
+        feed = DailyFeed(feed, [row["tz"] for row in market.rows], market.config["selection"]["last_ts"])
     with InputCheck(market.tapes, memory_of(home)):
         if begin(engine, feed, lambda taken, led_to: None) == 0:
             raise NotFound(f"no bars up to {question.as_of or 'now'}: `onetape runs --tapes` lists what is there")
@@ -235,7 +246,7 @@ def _answer(
     scale = np.array([10.0 ** row.get("price_decimals", 4) for row in market.rows])
     seen = Seen(records, markets["close"] / scale)
     symbols = np.array([row["symbol"] for row in market.rows], object)
-    days = to_local(markets["ts_bar"], market.timezone) // DAY
+    days = to_local(markets["ts_bar"], market.config["timezone"]) // DAY
     had = markets["ts_bar"] > 0
     last = int(days[had].max(initial=0))
     today, ready = had & (days == last), records["bars_seen"] >= records["bars_needed"]
@@ -244,7 +255,7 @@ def _answer(
     found = found[_ranked(symbols[found], None if order is None else order(seen)[found], descending)]
     shown = found[:limit]
     values = [one(seen)[shown] for one in columns]
-    times = [show_time(int(ts), market.timezone) for ts in markets["ts_bar"][shown]]
+    times = [show_time(int(ts), market.config["timezone"]) for ts in markets["ts_bar"][shown]]
     rows = [
         (str(symbols[k]), times[n], float(seen.price[k]), *(_plain(column[n]) for column in values))
         for n, k in enumerate(shown.tolist())
@@ -259,7 +270,7 @@ def _answer(
         matched=len(found),
         scanned=int(inside.sum()),
         day=str(np.datetime64(last, "D")),
-        timezone=market.timezone,
+        timezone=market.config["timezone"],
         left_out={reason: names for reason, names in why.items() if names},
         split=tuple(str(symbols[k]) for k in shown.tolist() if markets["adjustment"][k] != 1.0),
     )

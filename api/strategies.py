@@ -10,7 +10,7 @@ from typing import Any
 from adapters.strategies.load import Checked, check_strategy, split_spec
 from adapters.strategies.registry import Found, by_name, clash, find_all, folders_of, in_folder, origin_of
 from kernel.errors import OnetapeError
-from kernel.indicators import Indicator
+from kernel.indicators import Indicator, Output
 from kernel.strategy import HOOKS, Definition, Param, warm_up_bars
 
 Json = dict[str, Any]
@@ -84,6 +84,8 @@ def _indicator(definition: Definition, values: Mapping[str, float], name: str, i
             numbers[argument] = values[names[id(value)]]
         elif isinstance(value, Indicator):
             given.append(f"{argument}={names[id(value)]}")
+        elif isinstance(value, Output):
+            given.append(f"{argument}={names[id(value.indicator)]}.{value.name}")
         elif value is not None:
             given.append(f"{argument}={value}")
             numbers |= {argument: value} if isinstance(value, int | float) else {}

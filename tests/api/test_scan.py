@@ -23,14 +23,18 @@ from adapters.market.writer import MarketWriter
 from adapters.settings import Settings
 from api.scan import Question, _load, scan
 from api.scan_expression import DEEPEST, LONGEST, Reader, Seen
-from api.scan_terms import Terms, classes
+from api.scan_terms import Terms, classes, outputs_of
 from kernel.codes import Kind
 from kernel.errors import ConfigError, NotFound
+from kernel.frame import BAR_VIEW
 from tests.api.conftest import DAYS, SYMBOLS
 from tests.api.running import stored
 
 INDIA = ZoneInfo("Asia/Kolkata")
-NUMBERS = ["rsi9.value", "ema(hl2, 7)", "sma(rsi9, 4)", "prev(ema(hl2, 7))", "atr(5)", "close", "prev(close)", "volume"]
+NUMBERS = [
+    *("rsi9.value", "ema(hl2, 7)", "sma(rsi9, 4)", "prev(ema(hl2, 7))", "atr(5)", "close", "prev(close)", "volume"),
+    *("macd(5, 9, signal_period=4).histogram", "prev(macd(5, 9, 4).histogram)", "ema(macd(5, 9, 4).signal, 3)"),
+]
 SEEN = """
 @strategy
 class Seen:
@@ -39,12 +43,16 @@ class Seen:
     ema = Ema(7, source=HL2)
     smooth = Sma(4, of=rsi)
     atr = Atr(5)
+    macd = Macd(5, 9, 4)
+    smooth_signal = Ema(3, of=macd.signal)
     close_before = Float()
+    histogram_before = Float()
 
     def on_bar(self, bar, ctx):
         numbers = [self.rsi.value, self.ema.value, self.smooth.value, self.ema.previous, self.atr.value, bar.close,
-                   self.close_before, bar.volume]
+                   self.close_before, bar.volume, self.macd.histogram, self.histogram_before, self.smooth_signal.value]
         self.close_before = bar.close
+        self.histogram_before = self.macd.histogram
         return buy(1, strength=numbers[self.which])
 """
 
@@ -209,6 +217,9 @@ WRONG = [
     ("sma(999999) > 1", "a period is between 1 and 100,000", 0, 11),
     ("ema > 1", "ema needs period", 0, 3),
     ("ema(close, 20, 3) > 1", "ema takes period", 0, 17),
+    ("macd(26, 12) > 1", "fast is below slow", 0, 12),
+    ("macd().histogramm > 1", "no output 'histogramm': it has value, signal, histogram", 0, 17),
+    ("correlation(30) > 1", "against is one of", 0, 15),
     ("ema(20, span=3) > 1", "ema is given span as nothing it knows", 0, 15),
     ("ema(20, period=3) > 1", "ema is given period twice", 0, 17),
     ("ema(**close) > 1", "write the values out", 0, 12),
@@ -311,3 +322,21 @@ def test_every_indicator_there_is_can_be_named():
         reader = Reader()
         reader.numbers("--show", f"{name}({', '.join(given)})")
         assert f"= {owner.__name__}(" in reader.terms.source()
+
+
+@pytest.mark.e2e
+def test_every_output_of_every_indicator_is_a_number_of_a_scan(split_home):
+    """All through the kernel, in the smallest form they have; those of sessions where a bar says its session."""
+    named = []
+    for name, owner in classes().items():
+        if owner.__module__.endswith(".session") and "session" not in BAR_VIEW.names:
+            continue
+        takes = inspect.signature(owner).parameters
+        given = [f"{n}=5" for n, p in takes.items() if p.default is p.empty]
+        given += ["against=open"] if "against" in takes else []
+        named += [f"{name}({', '.join(given)}).{output}" for output in outputs_of(owner)]
+    found = set()
+    for k in range(0, len(named), 8):
+        answer = scan(split_home, Settings(), Question(show=", ".join(named[k : k + 8]), symbols=["ACC"]))
+        found |= {name for name, value in zip(answer.columns, answer.rows[0][3:], strict=True) if value is not None}
+    assert set(named) - found == {"zigzag().value"}, "nothing moved 5 % in two mornings; all others are numbers"

@@ -70,6 +70,15 @@ def test_the_list_and_one(call, good, tmp_path, home, strategy_file):
         assert text in shown
 
 
+def test_indicators_of_outputs_are_told_as_written(good, home, strategy_file):
+    declared = "    slow = Param(9, low=2, high=50)\n    macd = Macd(5, slow, 4)\n    line = Ema(3, of=macd.signal)\n"
+    file = strategy_file(MINE.replace("    period =", f"{declared}    period ="))
+    macd, line, _ = good(home, "strategies", f"{file},slow=7")["indicators"]
+    assert macd["declared"] == "fast=5, slow=slow, signal_period=4, source=bar.close"
+    assert macd["numbers"] == {"fast": 5, "slow": 7, "signal_period": 4}
+    assert line["declared"] == "period=3, source=bar.close, of=macd.signal"
+
+
 def test_commands_it_names_parse_and_run(good, home, tmp_path, strategy_file):
     (tmp_path / "strategies").mkdir()
     strategy_file(MINE, "strategies/of_mine.py")
