@@ -91,7 +91,9 @@ def in_folder(folder: Path) -> tuple[list[Found], list[str]]:
 
 
 def _is_strategy(node: ast.ClassDef) -> bool:
-    return any(ast.unparse(mark).rpartition(".")[2] == "strategy" for mark in node.decorator_list)
+    """Whether a class has @strategy above it, or is a PythonStrategy."""
+    marks, bases = ({ast.unparse(part).rpartition(".")[2] for part in of} for of in (node.decorator_list, node.bases))
+    return "strategy" in marks or "PythonStrategy" in bases
 
 
 def _built_in() -> list[Found]:

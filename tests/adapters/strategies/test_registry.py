@@ -69,10 +69,15 @@ def test_a_name_in_two_places_is_refused_with_both(site, tmp_path, strategy_file
 
 
 def test_a_folders_files_are_found_and_not_run(tmp_path, strategy_file):
-    strategy_file("raise SystemExit\n\n\n" + EMPTY.replace("Mine", "OfMine"), "any.py", head="import onetape as o\n")
+    plain = "class Plain:\n    pass\n\n\nclass MyModel(onetape.PythonStrategy):\n    pass\n"
+    text = f"raise SystemExit\n\n\n{EMPTY.replace('Mine', 'OfMine')}\n\n{plain}"
+    strategy_file(text, "any.py", head="import onetape\n")
     (tmp_path / "bad.py").write_text("x = (\n")
     found, wrong = in_folder(tmp_path)
-    assert [(one.name, one.origin) for one in found] == [("of_mine", f"{tmp_path}/any.py:OfMine")]
+    assert [(one.name, one.origin) for one in found] == [
+        ("of_mine", f"{tmp_path}/any.py:OfMine"),
+        ("my_model", f"{tmp_path}/any.py:MyModel"),
+    ]
     assert len(wrong) == 1 and "bad.py:1: " in wrong[0]
     with pytest.raises(NotFound, match=r"no strategy 'of_mina': did you mean of_mine\?.*not read: .*bad\.py:1"):
         origin_of("of_mina", [tmp_path])
