@@ -51,7 +51,11 @@ def add_import(commands: "Commands") -> None:
 
 def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--strategy", action="append", default=[], metavar="NAME[,k=v...]", help="built-in, or path/to/file.py:Class"
+        "--strategy",
+        action="append",
+        default=[],
+        metavar="NAME[,k=v...]",
+        help="one of `onetape strategies`, or path/to/file.py:Class",
     )
     parser.add_argument("--symbols", help="comma-separated, as they were on --from (default: all imported)")
     parser.add_argument("--universe", metavar="NAME", help="its members over the days, each while it is one")

@@ -97,7 +97,7 @@ def run_backtest(
 
     Raises any OnetapeError. A strategy's exception does not end the run: see `Result.faults`.
     """
-    strategies = load_strategies(request.strategies)
+    strategies = load_strategies(request.strategies, home)
     config = make_config(home, settings, request, strategies, "BACKTEST")
     folder = home / "runs" / new_run_id(strategies, config, datetime.now(UTC))
     with being_run(folder):

@@ -15,7 +15,8 @@ from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.market.ticks import KINDS, has_ticks
 from adapters.reference.universe import Span
 from adapters.settings import Settings
-from adapters.strategies.load import Loaded, load_strategy
+from adapters.strategies.load import Loaded, is_file, load_strategy
+from adapters.strategies.registry import folders_of, with_origin
 from adapters.tape.digest import TapeDigest
 from api.days import day_bounds
 from api.request import Request
@@ -43,10 +44,11 @@ log = logging.getLogger("onetape")
 Config = dict[str, Any]  # the canonical JSON of a run: all that decides its bytes, and nothing else
 
 
-def load_strategies(specs: Sequence[str]) -> list[Loaded]:
+def load_strategies(specs: Sequence[str], home: Path) -> list[Loaded]:
+    """The strategies of `NAME[,k=v]` or `path/to/file.py:Class[,k=v]`, by names as they are found today."""
     if not specs:
         raise ConfigError("no strategy: give --strategy ema_cross, or path/to/file.py:Class")
-    return [load_strategy(spec) for spec in specs]
+    return [load_strategy(with_origin(spec, folders_of(home))) for spec in specs]
 
 
 def choose_tapes(home: Path, names: Sequence[str]) -> list[Manifest]:
@@ -117,7 +119,7 @@ def make_config(home: Path, settings: Settings, request: Request, strategies: Se
             {
                 "number": n,
                 "name": s.definition.name,
-                "origin": Path(s.origin).name if ".py" in s.origin else s.origin,
+                "origin": Path(s.origin).name if is_file(s.origin) else s.origin,
                 "code_hash": s.code_hash,
                 "params": s.params,
             }

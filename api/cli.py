@@ -13,6 +13,7 @@ from pathlib import Path
 from api import arguments_home as home
 from api import arguments_reference as reference
 from api import arguments_runs as runs
+from api import arguments_strategies as strategies
 from api.version import version
 from kernel.errors import OnetapeError
 
@@ -22,6 +23,8 @@ ADDED = (  # as `--help` lists them
     runs.add_init,
     runs.add_config,
     runs.add_import,
+    strategies.add_strategies,
+    strategies.add_new,
     runs.add_backtest,
     runs.add_replay,
     runs.add_live,
@@ -29,6 +32,7 @@ ADDED = (  # as `--help` lists them
     runs.add_runs,
     runs.add_report,
     runs.add_sql,
+    strategies.add_scan,
     home.add_tape,
     home.add_doctor,
     home.add_backup,

@@ -8,31 +8,10 @@ from pathlib import Path
 
 from adapters.settings import KEYS, Key, Settings, allowed
 from adapters.settings_source import FILE_NAME, Source, examine
+from api.new_strategy import strategy_text
 from kernel.errors import ConfigError
 
 EXAMPLE_PATH = "strategies/my_strategy.py"
-EXAMPLE = '''"""A first strategy: change it, then run a backtest with strategies/my_strategy.py:MyStrategy."""
-
-from onetape import HOLD, Ema, Param, buy, crossed_above, crossed_below, sell, strategy
-
-
-@strategy
-class MyStrategy:
-    """Buy when the fast average of the close crosses above the slow one; sell when it crosses back."""
-
-    fast = Param(10, low=2, high=200)  # bars; bounded, so that it can be swept
-    slow = Param(30, low=3, high=400)
-    quantity = Param(100, low=1)
-    fast_ema = Ema(fast)  # kept per instrument, and updated before on_bar is called
-    slow_ema = Ema(slow)
-
-    def on_bar(self, bar, ctx):
-        if ctx.position == 0 and crossed_above(self.fast_ema, self.slow_ema):
-            return buy(self.quantity)
-        if ctx.position > 0 and crossed_below(self.fast_ema, self.slow_ema):
-            return sell(ctx.position)
-        return HOLD
-'''
 HEADING = f"""# {FILE_NAME}: settings of Onetape. "#key = value" is a default; remove the # to change it.
 # An environment variable ONETAPE_<SECTION>__<FIELD> overrides a key. Secrets do not belong here.
 """
@@ -66,7 +45,7 @@ def init(folder: Path, say: Callable[[str], object] = print) -> list[Path]:
     Existing files stay as they are, which `say` is told. Raises ConfigError when a file cannot be written.
     """
     created = []
-    for name, text in ((FILE_NAME, starter()), (EXAMPLE_PATH, EXAMPLE)):
+    for name, text in ((FILE_NAME, starter()), (EXAMPLE_PATH, strategy_text("my_strategy"))):
         path = Path(folder) / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -112,7 +112,7 @@ def run_live(
     folder = home / "tapes" / "accounts" / f"{check_name(account)}-paper"
     switch = KillSwitch(folder, home)
     switch.listen()
-    strategies = load_strategies(request.strategies)
+    strategies = load_strategies(request.strategies, home)
     config = make_config(home, settings, request, strategies, "PAPER")
     check_inputs(input_tapes(home, config), memory_of(home))
     if holds_anything(folder):  # one of before runs had numbers of their own goes on under those it has

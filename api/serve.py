@@ -29,6 +29,7 @@ from adapters.settings_text import check_host
 from adapters.tape.reader import config_of
 from api.auth import check_token, load_key
 from api.following import Views, keep_level
+from api.serve_scan import LIMIT, get_scan
 from api.tapes import scales_of
 from api.version import version
 from kernel.codes import Kind
@@ -38,7 +39,6 @@ from projections.queries import list_positions, list_runs, page
 from projections.summary import run_report
 
 BEHIND_S = 10.0  # without a finished look, /health says so
-LIMIT = 1_000  # rows of an answer
 SCAN_ROWS = 1_000_000  # rows one request for events may look through
 SEQ_MAX = 2**63 - 1
 HEADERS = {
@@ -224,8 +224,8 @@ def make_app(home: Path, settings: Settings) -> Litestar:
     key = load_key(home)
     scheme = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT", description="`onetape token` makes one")
     return Litestar(
-        [health, get_runs, get_run, get_positions, get_orders, get_trades, get_events],
-        state=State({"views": Views(home), "settings": settings}),
+        [health, get_runs, get_run, get_positions, get_orders, get_trades, get_events, get_scan],
+        state=State({"views": Views(home), "settings": settings, "home": home}),
         lifespan=[_following],
         middleware=[BearerAuth(key)],
         before_request=_refuse_unknown_parameters,

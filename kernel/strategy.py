@@ -17,7 +17,8 @@ import numpy as np
 
 from kernel.errors import StrategyError
 from kernel.frame import MEMBER, SHOWN
-from kernel.indicators import Indicator
+from kernel.indicators import Indicator, Output
+from kernel.indicators.base import numbers_of
 from kernel.jit import jit_helper
 from kernel.schema import Record
 
@@ -42,10 +43,11 @@ def _is_number(value: Any) -> bool:
 
 
 class Param:
-    """A parameter: swept, bounded, shown. Whole-number defaults make whole-number parameters."""
+    """A parameter: swept, bounded, shown with what `doc` says it does. Whole-number defaults make whole-number
+    parameters."""
 
-    def __init__(self, default: float, low: float | None = None, high: float | None = None) -> None:
-        self.default, self.low, self.high = _plain(default), _plain(low), _plain(high)
+    def __init__(self, default: float, low: float | None = None, high: float | None = None, doc: str = "") -> None:
+        self.default, self.low, self.high, self.doc = _plain(default), _plain(low), _plain(high), doc
 
     @property
     def width(self) -> str:
@@ -131,9 +133,6 @@ def helper(f: Callable) -> Callable:
     return compiled
 
 
-REGISTRY: dict[str, Definition] = {}
-
-
 def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
@@ -195,7 +194,6 @@ def declare(owner: type, python: bool = False) -> None:
         clock=_clock_of(owner, at),
         python=python,
     )
-    REGISTRY[definition.name] = definition
     owner.onetape = definition  # type: ignore[attr-defined]
 
 
@@ -263,6 +261,8 @@ def _check_default(what: str, member: Any) -> None:
     _check_number(f"{what} the default", member.default, isinstance(member, Int))
     if not isinstance(member, Param):
         return
+    if not isinstance(member.doc, str):
+        raise StrategyError(f"{what} doc is a sentence, not {_shown(member.doc)}")
     for bound, number in (("low", member.low), ("high", member.high)):
         if number is not None:
             _check_number(f"{what} {bound}", number, False)
@@ -271,16 +271,26 @@ def _check_default(what: str, member: Any) -> None:
 
 
 def _check_indicator(what: str, member: Indicator) -> None:
-    period = member.period
-    if isinstance(period, Float | Int | Indicator):
-        raise StrategyError(f"{what} the period is a whole number or a Param, not {_shown(period)}")
-    _check_number(f"{what} the period", period.default if isinstance(period, Param) else _plain(period), True)
-    if member.of is not None and not isinstance(member.of, Indicator):
+    for number, given in member.given():
+        words = "the period" if number.name == "period" else number.name
+        kind = "a whole number" if number.whole else "a number"
+        if isinstance(given, Float | Int | Indicator | Output):
+            raise StrategyError(f"{what} {words} is {kind} or a Param, not {_shown(given)}")
+        value = given.default if isinstance(given, Param) else _plain(given)
+        _check_number(f"{what} {words}", value, number.whole)
+    for name in ("of", "against"):
+        given = vars(member).get(name)
+        if given is not None and not isinstance(given, Indicator | Output | str):
+            raise StrategyError(f"{what} {name}= takes an indicator declared above it, not {_shown(given)}")
+    if isinstance(member.of, str):
         raise StrategyError(f"{what} of= takes an indicator declared above it, not {_shown(member.of)}")
 
 
 def _check_order(owner: type, name: str, member: Indicator, above: list[int], where: str) -> None:
-    for what, other in (("period", member.period), ("of", member.of)):
+    named = [(number.name, given) for number, given in member.given()]
+    named += [(what, vars(member).get(what)) for what in ("of", "against")]
+    for what, other in named:
+        other = other.indicator if isinstance(other, Output) else other
         if isinstance(other, Param | Indicator) and id(other) not in above:
             raise StrategyError(f"{where}: the {what} of {name} must be declared above it in {owner.__name__}")
 
@@ -335,26 +345,36 @@ def _resolved(definition: Definition, name: str, param: Param, value: float) -> 
     return value if whole else float(value)
 
 
-def _value(owner: Definition, values: Mapping[str, float], number: Any) -> int:
+def _value(owner: Definition, values: Mapping[str, float], number: Any, whole: bool = True) -> float:
     """A literal number, or what the run gave the parameter."""
     for name, member in owner.members:
         if member is number:
-            return int(values[name])
-    return int(getattr(number, "default", number))
+            number = values[name]
+    value = getattr(number, "default", number)
+    return int(value) if whole else float(value)
+
+
+def _numbers(owner: Definition, values: Mapping[str, float], member: Indicator) -> dict[str, float]:
+    """An indicator's numbers by name, in this run."""
+    return {number.name: _value(owner, values, given, number.whole) for number, given in member.given()}
 
 
 def warm_up_bars(definition: Definition, values: Mapping[str, float]) -> int:
     """Bars before `on_bar` is first called: the slowest indicator, or the class's `warmup`."""
     if definition.warmup is not None:
-        bars = _value(definition, values, definition.warmup)
+        bars = int(_value(definition, values, definition.warmup))
         if bars < 0:
             raise StrategyError(f"{definition.where()}: warmup is a number of bars, not {bars}")
         return bars
-    needs: dict[int, int] = {}
+    slowest, waits = 1, dict[int, int]()  # of each indicator, the bars before its inputs are all there
     for indicator in definition.indicators.values():
-        own = indicator.warm_up(_value(definition, values, indicator.period))
-        needs[id(indicator)] = own + (needs[id(indicator.of)] - 1 if indicator.of is not None else 0)
-    return max(needs.values(), default=1)
+        wait = 0
+        for given in (given for given in indicator.inputs() if isinstance(given, Output)):
+            n = numbers_of(**_numbers(definition, values, given.indicator))
+            wait = max(wait, waits[id(given.indicator)] + given.indicator.warm_up(n, given.name) - 1)
+        waits[id(indicator)] = wait
+        slowest = max(slowest, wait + indicator.slowest(numbers_of(**_numbers(definition, values, indicator))))
+    return slowest
 
 
 def write_memory(definition: Definition, values: Mapping[str, float], records: np.ndarray) -> None:
@@ -365,7 +385,7 @@ def write_memory(definition: Definition, values: Mapping[str, float], records: n
     for name, member in definition.members:
         if isinstance(member, Indicator):
             try:
-                member.configure(memory[name], _value(definition, values, member.period))
+                member.configure(memory[name], _numbers(definition, values, member))
             except ValueError as error:
                 raise StrategyError(f"{definition.where()}: {name}: {error}") from None
         else:

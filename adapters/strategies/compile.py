@@ -18,8 +18,7 @@ from kernel.strategy import Definition
 
 def compile_program(definition: Definition, reach: Reach, code_hash: str) -> Program:
     """The strategy's program; raises StrategyError with the line that cannot be compiled."""
-    # machine code names the module it came from: a user's copy of a built-in file is not the built-in
-    home = "own" if definition.owner.__module__.startswith("onetape_user_") else "built_in"
+    home = _home(definition.owner.__module__)
     folder = cache_folder() / "programs" / f"{code_hash[:20]}_{definition.name}_{home}"
     path = folder / f"program_{definition.name}.py"
     source = glue_source(definition)
@@ -45,6 +44,14 @@ def compile_program(definition: Definition, reach: Reach, code_hash: str) -> Pro
     except NumbaError as error:
         raise StrategyError(_plain(definition, reach, str(error))) from None
     return make_program(definition, module)
+
+
+def _home(module: str) -> str:
+    """A word for where code came from. Machine code names its module: a user's copy of a built-in file, or of an
+    installed package's, is not the built-in."""
+    if module.startswith("onetape_user_"):
+        return "own"
+    return "built_in" if module.startswith("kernel.strategies.") else f"of_{module.replace('.', '_')}"
 
 
 _NOISE = re.compile(

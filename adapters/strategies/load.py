@@ -1,23 +1,30 @@
-"""Find a strategy by name or file, check it, compile it or take it from the cache."""
+"""Load a strategy from its origin, check it, compile it or take it from the cache.
+
+An origin says one place, whatever else has the same name today: a built-in's name, `path/to/file.py:Class`, or
+`package.module:Class` of what an installed package offers. `registry.py` finds origins by name.
+"""
 
 import importlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 from adapters.strategies.check import check_definition
 from adapters.strategies.compile import compile_program
-from adapters.strategies.modules import run_file
+from adapters.strategies.modules import run_file, run_module
 from adapters.strategies.python import check_python, make_plain, python_digest
 from adapters.strategies.reach import Reach, reach_of
 from adapters.strategies.rewrite import rewrite
 from kernel.codehash import KERNEL
 from kernel.errors import NotFound, StrategyError
 from kernel.program import Program
-from kernel.strategy import REGISTRY, Definition, resolve_params
+from kernel.strategy import Definition, resolve_params
 
 BUILT_IN = KERNEL / "strategies"
+GROUP = "onetape.strategies"  # entry points of installed packages
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Loaded:
     """A strategy ready to run, and all that a replay must find again: where from, which bytes, which parameters."""
 
     spec: str  # what the user wrote
-    origin: str  # a built-in's name, or path/to/file.py:Class
+    origin: str  # a built-in's name, path/to/file.py:Class or package.module:Class
     code_hash: str
     params: dict[str, float]
     program: Program
@@ -65,12 +72,13 @@ class Checked:
 
 
 def check_strategy(spec: str) -> Checked:
-    """The strategy `ema_cross,fast=20` or `path/to/file.py:Class,k=v`, checked.
+    """The strategy of an origin with parameters, `ema_cross,fast=20` or `path/to/file.py:Class,k=v`, checked.
 
     Raises NotFound or StrategyError; the latter names file, line and construct.
     """
     name, given = split_spec(spec)
-    origin, definition, files = _from_file(name) if ".py" in name else _built_in(name)
+    find = _from_file if is_file(name) else _offered if ":" in name else _built_in
+    origin, definition, files = find(name)
     params = resolve_params(definition, given)
     if definition.python:
         check_python(files)
@@ -85,7 +93,7 @@ def check_strategy(spec: str) -> Checked:
 def load_strategy(spec: str) -> Loaded:
     """The strategy of `spec`, checked and compiled; raises as `check_strategy`, and where the compiler refuses it."""
     name, given = split_spec(spec)
-    if ".py" not in name:
+    if not is_file(name) and ":" not in name:
         c, program = _built_in_program(name)
         return Loaded(spec, c.origin, c.code_hash, resolve_params(c.definition, given), program)
     c = check_strategy(spec)
@@ -99,14 +107,31 @@ def _built_in_program(name: str) -> tuple[Checked, Program]:
     return c, compile_program(c.definition, c.reach, c.code_hash)
 
 
+def is_file(name: str) -> bool:
+    """Whether a name is `path/to/file.py` or `path/to/file.py:Class`."""
+    return re.search(r"\.py(:\w*)?$", name) is not None
+
+
 def _built_in(name: str) -> tuple[str, Definition, list[Path]]:
     if name not in built_in_names():
         raise NotFound(
             f"no strategy {name!r}: the built-in ones are {', '.join(built_in_names())}; "
             "your own is path/to/file.py:Class"
         )
-    importlib.import_module(f"kernel.strategies.{name}")
-    return name, REGISTRY[name], [BUILT_IN / f"{name}.py"]
+    module = importlib.import_module(f"kernel.strategies.{name}")
+    [definition] = [one for one in _strategies_in(module).values() if one.name == name]
+    return name, definition, [BUILT_IN / f"{name}.py"]
+
+
+def _offered(name: str) -> tuple[str, Definition, list[Path]]:
+    if not any(entry.value == name for entry in entry_points(group=GROUP)):
+        raise NotFound(f"no installed package offers a strategy {name} (entry points of {GROUP})")
+    path, _, wanted = name.partition(":")
+    module, files = run_module(path)
+    found = getattr(module, wanted, None)
+    if not isinstance(found, type) or "onetape" not in vars(found):
+        raise StrategyError(f"{files[0]}: {wanted} is no class with @strategy above it")
+    return name, vars(found)["onetape"], files
 
 
 def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
@@ -116,11 +141,7 @@ def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
     if not path.is_file():
         raise NotFound(f"{text}: no such strategy file")
     module, files = run_file(path)
-    found = {
-        value.__name__: vars(value)["onetape"]
-        for value in vars(module).values()
-        if isinstance(value, type) and "onetape" in vars(value) and value.__module__ == module.__name__
-    }
+    found = _strategies_in(module)
     if not found:
         raise StrategyError(f"{text}: no class with @strategy above it")
     if not wanted and len(found) > 1:
@@ -129,3 +150,12 @@ def _from_file(name: str) -> tuple[str, Definition, list[Path]]:
     if wanted not in found:
         raise NotFound(f"{text} has no strategy {wanted}; it has {', '.join(found)}")
     return f"{path}:{wanted}", found[wanted], files
+
+
+def _strategies_in(module: ModuleType) -> dict[str, Definition]:
+    """The strategies a module declares, by the names of their classes."""
+    return {
+        value.__name__: vars(value)["onetape"]
+        for value in vars(module).values()
+        if isinstance(value, type) and "onetape" in vars(value) and value.__module__ == module.__name__
+    }

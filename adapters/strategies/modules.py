@@ -1,7 +1,8 @@
 """Run a strategy's file, and read the modules it imports, as they are on disk now, wherever they are.
 
 A module is the user's when it is not Python's own, not installed into site-packages and not Onetape's. Such modules are
-part of a strategy: they are read from their source anew for every load, and their bytes are in its hash.
+part of a strategy: they are read from their source anew for every load, and their bytes are in its hash. So are the
+modules of the installed package that offers it.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -49,30 +50,49 @@ class _FromSource(SourceFileLoader):
 
 
 class _UsersFromSource:
-    """Finds what the other finders find, and has the user's own modules read from source."""
+    """Finds what the other finders find, and has the user's own modules, and those of `package`, read from source."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         for finder in [finder for finder in sys.meta_path if finder is not self]:
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None  # type: ignore[arg-type]
             if spec is not None:
-                if type(spec.loader) is SourceFileLoader and is_users(spec.origin):
+                ours = _is_of(self._package, name) or is_users(spec.origin)
+                if type(spec.loader) is SourceFileLoader and ours:
                     spec.loader = _FromSource(name, str(spec.origin))
                 return spec
         return None
 
 
+def _is_of(package: str, name: str) -> bool:
+    return bool(package) and name.partition(".")[0] == package
+
+
 @contextlib.contextmanager
-def _as_on_disk(folder: Path) -> Iterator[None]:
-    """Have modules of `folder` importable, and the user's modules forgotten that were imported before."""
-    aside = {name: module for name, module in sys.modules.items() if name != "__main__" and _file_is_users(module)}
+def _as_on_disk(folder: Path | None, package: str = "") -> Iterator[Callable[[], list[Path]]]:
+    """Have modules of `folder` importable, and the user's modules, and those of `package`, forgotten that were imported
+    before. What is yielded says, then and there, which files of such modules were read since."""
+
+    def is_ours(module: ModuleType) -> bool:
+        return _file_is_users(module) or _is_of(package, module.__name__)
+
+    aside = {name: module for name, module in sys.modules.items() if name != "__main__" and is_ours(module)}
     for name in aside:
         del sys.modules[name]
-    finder, places = _UsersFromSource(), list(sys.path)
+    finder, places, before = _UsersFromSource(package), list(sys.path), set(sys.modules)
     importlib.invalidate_caches()
     sys.meta_path.insert(0, finder)
-    sys.path.insert(0, str(folder))
+    if folder is not None:
+        sys.path.insert(0, str(folder))
+
+    def read() -> list[Path]:
+        found = [module for name, module in sys.modules.items() if name not in before and is_ours(module)]
+        return sorted({Path(module.__file__).resolve() for module in found if module.__file__})
+
     try:
-        yield
+        yield read
     finally:
         sys.path[:] = places
         sys.meta_path.remove(finder)
@@ -87,29 +107,47 @@ def _file_is_users(module: ModuleType) -> bool:
 def run_file(path: Path) -> tuple[ModuleType, list[Path]]:
     """Execute the file with its own folder importable; also the user's files it imported, which its hash covers."""
     name = f"onetape_user_{files_hash([path])[:12]}"
-    try:
+    with _told(path), _as_on_disk(path.parent) as read:
         spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
         assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        with _as_on_disk(path.parent):
-            sys.modules[name] = module
-            before = set(sys.modules)
-            spec.loader.exec_module(module)
-            loaded = [m for n, m in sys.modules.items() if n not in before and _file_is_users(m)]
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        files = read()
+    return module, [path, *files]
+
+
+def run_module(name: str) -> tuple[ModuleType, list[Path]]:
+    """Import a module of an installed package anew, from source; also the package's and the user's files that this
+    read, its own first, which a strategy's hash covers."""
+    with _told(), _as_on_disk(None, name.partition(".")[0]) as read:
+        module = importlib.import_module(name)
+        files = read()
+    if not module.__file__:
+        raise StrategyError(f"{name} is not written in a file that can be read")
+    path = Path(module.__file__).resolve()
+    return module, [path, *(file for file in files if file != path)]
+
+
+@contextlib.contextmanager
+def _told(path: Path | None = None) -> Iterator[None]:
+    """Whatever is raised while `path`, or a package, is read, for its author."""
+    try:
+        yield
     except StrategyError:
         raise
     except SyntaxError as error:
         raise StrategyError(f"{error.filename}:{error.lineno}: {error.msg}") from None
     except Exception as error:  # noqa: BLE001  whatever the user's file raises is for the user
-        line = _line_in(error, path)
-        raise StrategyError(f"{path}:{line}: {type(error).__name__}: {error}") from None
-    return module, [path, *sorted({Path(str(m.__file__)).resolve() for m in loaded})]
+        raise StrategyError(f"{_place_of(error, path)}: {type(error).__name__}: {error}") from None
 
 
-def _line_in(error: BaseException, path: Path) -> int:
-    line, trace = 1, error.__traceback__
+def _place_of(error: BaseException, path: Path | None) -> str:
+    """`file:line` of the innermost frame in `path`, or else of Python that is in a file."""
+    place = "" if path is None else f"{path}:1"
+    trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
+        file = trace.tb_frame.f_code.co_filename
+        if file == str(path) or (path is None and not file.startswith("<")):
+            place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return line
+    return place

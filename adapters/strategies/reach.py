@@ -14,6 +14,7 @@ import onetape
 from adapters.strategies.source import MISSING, Source, source_of, text_of
 from kernel.errors import StrategyError
 from kernel.frame import VIEWS
+from kernel.indicators import Output
 from kernel.strategy import Definition
 
 PLAIN = (bool, int, float, str, bytes, tuple, frozenset, np.generic, np.ndarray, type(None))
@@ -54,9 +55,15 @@ def reach_of(definition: Definition) -> Reach:
         if hook is not None:
             reach.hooks[what] = _follow(hook, reach, seen, ())
     for name, member in definition.members:
-        kept = {k: v for k, v in vars(member).items() if isinstance(v, PLAIN)}
-        reach.constants[f"{definition.name}.{name}"] = f"{type(member).__name__} {kept!r}"
+        reach.constants[f"{definition.name}.{name}"] = f"{type(member).__name__} {_given(definition, member)!r}"
     return reach
+
+
+def _given(definition: Definition, member: Any) -> dict[str, Any]:
+    """What a member was declared with, in words that are the same in every process; `doc` decides nothing."""
+    names = {id(other): name for name, other in definition.members}
+    kept = {k: v for k, v in vars(member).items() if isinstance(v, PLAIN) and k != "doc"}
+    return {k: f"{names[id(v.indicator)]}.{v.name}" if isinstance(v, Output) else v for k, v in kept.items()}
 
 
 def _follow(function: Callable, reach: Reach, seen: dict[Callable, Source], above: tuple[Source, ...]) -> Source:

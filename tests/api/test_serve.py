@@ -1,6 +1,7 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -74,6 +75,26 @@ def is_problem(answer, status):
     assert answer.headers["content-type"].startswith("application/problem+json")
     assert {"type", "title", "detail"} <= body.keys()
     return body
+
+
+def test_scans(ask, home, market):
+    """The answer of `onetape scan`; what is wrong with a question is the asker's."""
+    if not (home / "tapes" / "market").exists():
+        shutil.copytree(market / "tapes" / "market", home / "tapes" / "market")
+        shutil.copytree(market / "instruments", home / "instruments")
+    body = ask(
+        "/api/scan", condition="close > prev(close)", sort="close desc", limit=2, as_of="2024-01-02 11:00"
+    ).json()
+    assert body["day"] == "2024-01-02" and len(body["rows"]) <= 2 <= body["scanned"]
+    assert all(
+        row["close"] > row["prev(close)"]
+        for row in ask("/api/scan", condition="close > prev(close)", show="close, prev(close)").json()["rows"]
+    )
+    for wrong in ({"condition": "__import__('os')"}, {"condition": "x" * 501}, {"limit": 1_001}, {"limit": 0}, {"bars": "1w"},
+                  {"as_of": "soon"}, {"sql": "1"}):  # fmt: skip
+        is_problem(ask("/api/scan", **wrong), 400)
+    assert "^^^" in is_problem(ask("/api/scan", condition="rsx14 < 3"), 400)["detail"]
+    is_problem(ask("/api/scan", symbols="NOPE"), 404)
 
 
 def test_health_needs_no_token(client):

@@ -16,7 +16,6 @@ def _nothing(m, bar):
 class Script(Indicator):
     """Room for the signals of a test; updating it does nothing."""
 
-    takes_bar = True
     update = staticmethod(_nothing)
 
     def fields(self):
@@ -42,8 +41,8 @@ def send(script, now, ctx):
 class Scripted:
     """Places what is written for this bar, and what is written for this fill."""
 
-    on_bars = Script(1)
-    on_fills = Script(1)
+    on_bars = Script()
+    on_fills = Script()
     fills = Int()
 
     def on_bar(self, bar, ctx):

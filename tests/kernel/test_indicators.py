@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from kernel.indicators.base import numbers_of
 from kernel.units import SCALE
 from onetape import Atr, Ema, Rsi, Sma
 from tests.kernel.play import bar, flat, make_engine, market, run_bars, split
@@ -205,4 +206,4 @@ def test_a_source_is_one_of_the_names():
 
 @pytest.mark.parametrize(("kind", "bars"), [(Ema, 9), (Sma, 9), (Rsi, 10), (Atr, 10)])
 def test_bars_to_the_first_value(kind, bars):
-    assert kind(9).warm_up(9) == bars
+    assert kind(9).warm_up(numbers_of(period=9)) == bars

@@ -97,3 +97,12 @@ def test_what_only_the_compiler_sees(strategy_file, body):
     assert UNCOMPILED[body] in said
     assert len(said) < 400
     assert "\n" not in said
+
+
+def test_an_input_that_is_an_output_has_one_hash(strategy_file):
+    """Not the place in memory of what it is an output of."""
+    text = "    macd = Macd(5, 9, 4)\n    smooth = Ema(3, of=macd.{})\n    both = Correlation(3, against=macd.signal)\n"
+    files = [str(strategy_file(hook("return HOLD", declared=text.format(output)))) for output in ("signal", "signal")]
+    first, again = (check_strategy(file) for file in files)
+    assert first.code_hash == again.code_hash
+    assert "'of': 'macd.signal'" in first.reach.constants["mine.smooth"]
