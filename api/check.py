@@ -139,15 +139,17 @@ class _Check:
 
     def _for_modes(self, base: Outcome) -> tuple[Place, int | None]:
         """Where the run in the other mode is made, and when it ends: few symbols, where decisions are."""
-        rows = self._place.config["instruments"]
-        if len(rows) <= SYMBOLS_MOST or self._request.universe or len(base.signals) == 0:
-            return self._place, mode_span(base, INTERPRETED_INPUTS)
+        names = {int(row["number"]): str(row["symbol"]) for row in self._place.config["instruments"]}
         numbers, counts = np.unique(base.signals["instrument"], return_counts=True)
-        most = sorted(zip(-counts, numbers, strict=True))[:SYMBOLS_MOST]
-        symbols = [row["symbol"] for row in rows if int(row["number"]) in {int(number) for _, number in most}]
-        share = float(np.isin(base.bars["instrument"], [number for _, number in most]).mean() or 1.0)
-        place = self._place_of(replace(self._request, symbols=symbols))
-        return place, mode_span(base, round(INTERPRETED_INPUTS / share))
+        most = [int(number) for _, number in sorted(zip(-counts, numbers, strict=True))][:SYMBOLS_MOST]
+        symbols, bars = [names[number] for number in most], base.bars["instrument"]
+        share = float(np.isin(bars, most).sum()) / max(len(bars), 1)
+        renamed = any("#" in symbol for symbol in symbols)  # no name that could be asked for
+        if len(names) <= SYMBOLS_MOST or self._request.universe or renamed or share == 0.0:
+            return self._place, mode_span(base, INTERPRETED_INPUTS)
+        return self._place_of(replace(self._request, symbols=symbols)), mode_span(
+            base, round(INTERPRETED_INPUTS / share)
+        )
 
     def _decided(
         self, base: Outcome, twin: Elsewhere, other: Elsewhere, small: Place, span: int | None

@@ -88,22 +88,23 @@ def check_evidence(trades: Trades) -> Finding:
 def check_turnover(base: Outcome, trades: Trades, words: Words) -> Finding:
     """Trades a day and instrument, turnover a year against the opening equity, and how long a trade lasts."""
     bars = base.bars
-    span = int(bars["ts_init"][-1] - bars["ts_init"][0]) if len(bars["ts_init"]) > 1 else 0
+    times = bars["ts_init"] if len(bars["ts_init"]) else base.rows["ts_init"]
+    span = int(times[-1] - times[0]) if len(times) else 0
     if not span or not trades.count:
-        return Finding("turnover", PASSED, "nothing was traded")
-    days = len(np.unique(local_times(bars["ts_init"], words.timezone).astype("datetime64[D]")))
+        return Finding("turnover", PASSED, "no trade was closed")
+    days = len(np.unique(local_times(times, words.timezone).astype("datetime64[D]")))
     a_day = trades.count / days / len(np.unique(trades.instrument))
     a_year = ratio(trades.turnover, base.summary["opening"])
     a_year = None if a_year is None else a_year * YEAR_NS / max(span, DAY_NS)
-    width = int(np.median(bars["ts_init"] - bars["ts_open"]))
-    held = float((trades.closed_ts - trades.opened_ts).mean()) / max(width, 1)
-    figures = {"trades_a_day": round(a_day, 4), "turnover_a_year": a_year, "bars_held": round(held, 2)}
+    width = float(np.median(bars["ts_init"] - bars["ts_open"])) if len(bars["ts_init"]) else 0.0
+    held = ratio(float((trades.closed_ts - trades.opened_ts).mean()), width)
+    figures = {"trades_a_day": round(a_day, 4), "turnover_a_year": a_year, "bars_held": held}
     found = f"{a_day:,.2f} trades a day and symbol"
     found += f", {a_year:,.1f} times the opening equity a year" if a_year is not None else ""
     means = []
     if a_day > A_DAY or (a_year or 0.0) > A_YEAR:
         means.append("so much trading lives or dies by spread and charges, which a bar does not show")
-    if held < SHORTEST:
+    if held is not None and held < SHORTEST:
         found += f", {held:.1f} bars held on average"
         means.append("within a bar the path of prices is unknown: fills there are assumptions")
     if not means:
@@ -116,7 +117,9 @@ def check_costs(base: Outcome, run: Run, config: dict[str, Any], words: Words) -
     """What charges and the venue's models take of the gross profit, and whether there are any."""
     slipped = any(name in VENUE for name, value in config["rules"].items() if value)
     paid = bool(config.get("charges")) or config["fees"] != "zero"
-    mend = "give them: --charges india:upstox or --fees bps:3, and --venue ticks:1"
+    missing = [flag for flag, given in (("--charges india:upstox or --fees bps:3", paid), ("--venue ticks:1", slipped))
+               if not given]  # fmt: skip
+    mend = f"say what it would cost: {', '.join(missing)}"
     if not slipped and not paid:
         means = "nobody trades for nothing: what is left after costs is not known"
         return Finding("costs", WARNED, "neither charges nor slippage were taken", means, mend=mend)
