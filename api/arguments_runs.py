@@ -57,6 +57,10 @@ def _selection(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[,k=v...]",
         help="one of `onetape strategies`, or path/to/file.py:Class",
     )
+    _inputs(parser)
+
+
+def _inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", help="comma-separated, as they were on --from (default: all imported)")
     parser.add_argument("--universe", metavar="NAME", help="its members over the days, each while it is one")
     parser.add_argument("--from", dest="first_day", metavar="DATE", help="first local day, YYYY-MM-DD")
@@ -81,6 +85,13 @@ def add_backtest(commands: "Commands") -> None:
     parser = command(commands, "backtest", "trade", "run strategies over imported bars")
     _selection(parser)
     parser.add_argument("--report", action="store_true", help="also write the HTML report")
+    json_flag(parser)
+
+
+def add_check(commands: "Commands") -> None:
+    parser = command(commands, "check", "check", "does a strategy cheat, and how much is its result worth")
+    parser.add_argument("what", metavar="STRATEGY[,k=v...]", help="built-in, or path/to/file.py:Class")
+    _inputs(parser)
     json_flag(parser)
 
 

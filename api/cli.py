@@ -17,7 +17,7 @@ from api import arguments_strategies as strategies
 from api.version import version
 from kernel.errors import OnetapeError
 
-EPILOG = """exit codes: 0 fine, 1 a replay diverged or a strategy failed, 2 something to mend in what you asked,
+EPILOG = """exit codes: 0 fine, 1 a replay diverged, a strategy failed or cheats, 2 something to mend in what you asked,
 65 stored bytes are damaged, 70 a defect, 74 the disk failed, 75 another process holds the tape, 130 interrupted"""
 ADDED = (  # as `--help` lists them
     runs.add_init,
@@ -26,6 +26,7 @@ ADDED = (  # as `--help` lists them
     strategies.add_strategies,
     strategies.add_new,
     runs.add_backtest,
+    runs.add_check,
     runs.add_replay,
     runs.add_live,
     runs.add_verify,

@@ -49,13 +49,14 @@ class EventText:
     def __init__(
         self, names: Names, timezone: str, colour: bool = False, scales: Mapping[int, int] | None = None
     ) -> None:
-        self._names, self._zone, self._colour, self._scales = names, ZoneInfo(timezone), colour, scales or {}
+        self._names, self._colour, self._scales = names, colour, scales or {}
+        self.zone = ZoneInfo(timezone)
 
     def line(self, row: np.void, note: str | None) -> str:
         kind = Kind(int(row["kind"])) if int(row["kind"]) in Kind._value2member_map_ else None
         word = kind.name if kind else f"kind {int(row['kind'])}"
         symbol = self._names.symbols.get(int(row["instrument"]), "") if int(row["instrument"]) >= 0 else ""
-        parts = [f"{int(row['seq']):>9}", local_time(int(row["ts_init"]), self._zone), f"{word:<21}", f"{symbol:<12}"]
+        parts = [f"{int(row['seq']):>9}", local_time(int(row["ts_init"]), self.zone), f"{word:<21}", f"{symbol:<12}"]
         said = self._said(row, kind) if kind else []
         if cause := int(row["cause"]):
             said.append(f"<- {cause}")
@@ -63,6 +64,10 @@ class EventText:
             said.append(f'"{_short(note)}"')
         text = "  ".join([*parts, *said]).rstrip()
         return f"{_colour_of(kind)}{text}{OFF}" if self._colour else text
+
+    def asked(self, row: np.void) -> str:
+        """What a SIGNAL wishes for, without time and symbol."""
+        return "  ".join(_order(row, self._scales.get(int(row["instrument"]), SCALE)))
 
     def _said(self, row: np.void, kind: Kind) -> list[str]:
         family, scale = FAMILY_OF[kind].name, self._scales.get(int(row["instrument"]), SCALE)

@@ -5,6 +5,7 @@ OnetapeError                the sentence is for the user: what, where, how to me
 ├── ImportRefused      (2)  a data file that must not enter a tape
 ├── NotFound           (2)  no such run, tape, instrument, strategy or date
 ├── StrategyError      (2)  a strategy file that cannot run, with file, line and construct
+│   └── Dishonest      (2)  it may decide by what is no part of its run: a clock, dice, files, memory of its own
 ├── LimitExceeded      (2)  a table or queue is smaller than the run needs
 ├── NotReplayable      (2)  inputs or code that a replay needs are gone
 ├── TapeCorrupt       (65)  stored bytes are not what was written
@@ -34,6 +35,10 @@ class NotFound(OnetapeError):
 
 class StrategyError(OnetapeError):
     exit_code = 2
+
+
+class Dishonest(StrategyError):
+    pass
 
 
 class LimitExceeded(OnetapeError):

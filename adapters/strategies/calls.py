@@ -12,10 +12,10 @@ import onetape
 from adapters.strategies.allowed import INSTEAD, METHODS, NUMPY, is_known, why_not
 from adapters.strategies.reach import OURS, Reach, callee, calls_of
 from adapters.strategies.records import no_number
-from adapters.strategies.refused import CALLS
+from adapters.strategies.refused import CALLS, DISHONEST
 from adapters.strategies.roles import MEMBER, PART, Roles
 from adapters.strategies.source import MISSING, Source
-from kernel.errors import StrategyError
+from kernel.errors import Dishonest, StrategyError
 from kernel.signals import Signal
 
 _IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
@@ -33,7 +33,8 @@ def check_calls(source: Source, roles: Roles) -> None:
     for node, value in calls_of(source):
         where, name = source.where(node), ast.unparse(node.func)
         if isinstance(node.func, ast.Name) and node.func.id in CALLS and value is not MISSING:
-            raise StrategyError(f"{where}: a strategy cannot use {CALLS[node.func.id]}")
+            refusal = Dishonest if node.func.id in DISHONEST else StrategyError
+            raise refusal(f"{where}: a strategy cannot use {CALLS[node.func.id]}")
         ours, theirs = OURS.get(id(value)), callee(value)
         if ours in _IN_HOOKS:
             _check_arguments(node, getattr(value, "py_func", value), where, name)

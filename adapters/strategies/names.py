@@ -13,7 +13,7 @@ from adapters.strategies.reach import OURS, callee
 from adapters.strategies.refused import IMPURE
 from adapters.strategies.roles import MEMBER, PART, Role, Roles
 from adapters.strategies.source import MISSING, Source
-from kernel.errors import StrategyError
+from kernel.errors import Dishonest, StrategyError
 from kernel.strategy import Definition, Float, Int
 
 
@@ -36,11 +36,11 @@ def _check_global(definition: Definition, source: Source, node: ast.expr, text: 
     where = source.where(node)
     for module in _homes(source, node):
         if module in IMPURE:
-            raise StrategyError(f"{where}: {text}: {IMPURE[module]}")
+            raise Dishonest(f"{where}: {text}: {IMPURE[module]}")
     if value is MISSING:
         raise StrategyError(f"{where}: {_unknown(definition, source, node, text)}")
     if isinstance(value, list | dict | set):
-        raise StrategyError(
+        raise Dishonest(
             f"{where}: {text} is a {type(value).__name__}, which may change while a strategy runs: "
             "write a tuple, (1, 2, 3)"
         )
@@ -92,7 +92,7 @@ def _check_attribute(definition: Definition, source: Source, node: ast.Attribute
         return
     member = dict(definition.members).get(node.attr)
     if role is None:
-        raise StrategyError(f"{where}: {text} cannot be set: only Float() and Int() attributes of self can")
+        raise Dishonest(f"{where}: {text} cannot be set: only Float() and Int() attributes of self can")
     if role.what not in ("self", MEMBER) or not isinstance(node.value, ast.Name):
         why = (
             "set it through self"
@@ -125,4 +125,4 @@ def _check_element(source: Source, node: ast.Subscript, roles: Roles) -> None:
     if not isinstance(base, ast.Name):
         raise StrategyError(f"{where}: {ast.unparse(node)} cannot be set: give what it is part of a name first")
     if base.id not in source.local:
-        raise StrategyError(f"{where}: {base.id} is a constant: keep values in Float() or Int()")
+        raise Dishonest(f"{where}: {base.id} is a constant: keep values in Float() or Int()")

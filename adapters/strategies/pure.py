@@ -4,44 +4,17 @@ would make every replay another strategy. What functions do that nothing calls t
 import ast
 from collections.abc import Iterator
 
+from adapters.strategies.outside import BUILTINS, INNER, INSIDE, METHODS, MODULES, NOW, why_not
 from adapters.strategies.refused import IMPURE
 from adapters.strategies.unordered import Unordered
-from kernel.errors import StrategyError
+from kernel.errors import Dishonest
 
-_ENVIRONMENT = (
-    *("environ", "environb", "getenv", "getenvb", "urandom", "getpid", "getppid", "times", "getcwd", "getlogin"),
-    *("system", "popen", "listdir", "scandir", "walk", "stat"),
-)
-_NOW = ("now", "utcnow", "today")
 _SEEDED = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState")
-_PROGRAM = "a strategy starts no other program, which may say another thing each time"
-_NETWORK = "a strategy asks no other machine, which may say another thing each time"
-_OUTSIDE = {
-    "subprocess": _PROGRAM,
-    "multiprocessing": _PROGRAM,
-    "tempfile": "a strategy needs no temporary file, whose name is another each time",
-    "socket": _NETWORK,
-    "urllib.request": _NETWORK,
-    "http.client": _NETWORK,
-    "requests": _NETWORK,
-    "platform": IMPURE["os"],
-    "importlib": "write `import` at the top of the file, so that what it uses can be seen",
-}
 _ORDER = "a set has another order in every run: go through sorted(...) of it, or write a tuple"
-_HIDDEN = "what it does cannot be seen before it runs"
-_BUILTINS = {
-    "hash": "it differs from run to run",
-    "id": "it differs from run to run",
-    "input": "a strategy asks nobody",
-    "__import__": _OUTSIDE["importlib"],
-    "eval": _HIDDEN,
-    "exec": _HIDDEN,
-}
-_WHOLE = ("random", "secrets", "uuid", "time", "numpy.random", *_OUTSIDE)  # modules of which nothing may be used
 
 
 def check_top_level(text: bytes, file: str) -> None:
-    """Raise StrategyError, with file and line, where the module's own statements are not the same each time."""
+    """Raise Dishonest, with file and line, where the module's own statements are not the same each time."""
     tree = ast.parse(text)
     names, own, unordered = _imported(tree), _defined(tree), Unordered(tree)
     functions: dict[str, list[ast.stmt]] = {}
@@ -49,12 +22,12 @@ def check_top_level(text: bytes, file: str) -> None:
         functions.setdefault(function.name, []).extend(function.body)
     before_dots = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
     for node in _executed(tree, functions, set()):
-        why = _of_import(node) or _of_name(node, names, own, id(node) in before_dots)
+        why = _of_import(node) or _of_name(node, names, own, id(node) in before_dots) or _of_call(node, names, own)
         if why is not None:
-            raise StrategyError(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
+            raise Dishonest(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
         gone_through = unordered.found_in(node)
         if gone_through is not None:
-            raise StrategyError(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
+            raise Dishonest(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
 
 
 def check_everything(text: bytes, file: str) -> None:
@@ -80,20 +53,38 @@ def _is_seeded(node: ast.AST) -> bool:
 
 
 def _of_import(node: ast.AST) -> str | None:
-    """The words for `from time import *`, which names nothing that could be found later."""
-    star = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-    return _why_not(f"{node.module}.*") if star else None  # type: ignore[attr-defined]
+    """The words for `from time import *`, which names nothing that could be found later, and for Onetape's inside."""
+    modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        modules = [str(node.module)]
+        if any(alias.name == "*" for alias in node.names) and (why := why_not(f"{node.module}.*")):
+            return why
+    return next((INSIDE[top] for name in modules if (top := name.partition(".")[0]) in INSIDE), None)
 
 
 def _of_name(node: ast.AST, names: dict[str, str], own: set[str], before_dot: bool) -> str | None:
     if not isinstance(node, ast.Attribute | ast.Name):
         return None
     full = _full_name(node, names)
-    if full in _WHOLE and not before_dot:  # handed on or renamed, so that its functions cannot be told
-        return _why_not(f"{full}.*")
+    if full in MODULES and not before_dot:  # handed on or renamed, so that its functions cannot be told
+        return why_not(f"{full}.*")
     name = node.id if isinstance(node, ast.Name) else ""
-    built_in = None if name in own or name in names else _BUILTINS.get(name)
-    return _why_not(full) or built_in
+    built_in = None if name in own or name in names else BUILTINS.get(name)
+    inner = INNER.get(node.attr) if isinstance(node, ast.Attribute) else None
+    return why_not(full) or built_in or inner
+
+
+def _of_call(node: ast.AST, names: dict[str, str], own: set[str]) -> str | None:
+    """The words for a method of a path that says another thing each time, and for `np.datetime64("now")`."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+        return None
+    full = _full_name(node.func, names)
+    if full == "numpy.datetime64" and any(isinstance(a, ast.Constant) and a.value in NOW for a in node.args):
+        return IMPURE["datetime"]
+    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    parts = [part for part in ast.walk(node.func) if isinstance(part, ast.expr)]
+    of_path = any(_full_name(part, names).startswith("pathlib.") for part in parts)  # Path.cwd()
+    return METHODS.get(method) if (of_path or not full) and method not in own else None
 
 
 def _defined(tree: ast.Module) -> set[str]:
@@ -162,19 +153,3 @@ def _full_name(node: ast.expr, names: dict[str, str]) -> str:
     if not isinstance(node, ast.Name) or node.id not in names:
         return ""
     return ".".join([names[node.id], *parts])
-
-
-def _why_not(full: str) -> str | None:
-    """The words for a full name that is a clock's, dice's or the environment's."""
-    home, _, last = full.rpartition(".")
-    if home in ("random", "secrets", "uuid", "time", "numpy.random"):
-        return IMPURE[home]
-    outside = next((why for part, why in _OUTSIDE.items() if home == part or home.startswith(f"{part}.")), None)
-    if outside is not None:
-        return outside
-    if home.startswith("datetime") and last in _NOW:
-        return IMPURE["datetime"]
-    times = home == "os.path" and last in ("getmtime", "getatime", "getctime")
-    if (home == "os" and last in _ENVIRONMENT) or full == "sys.argv" or times:
-        return IMPURE["os"]
-    return None

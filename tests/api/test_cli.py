@@ -15,7 +15,7 @@ from api.cli import make_parser
 from tests.api.conftest import DAYS, SYMBOLS
 from tests.api.running import MINE, ROOT, TWO, start_cli
 
-COMMANDS = ["init", "config", "import", "strategies", "new", "scan", "backtest", "replay", "live", "verify", "runs", "report", "sql", "serve", "token",
+COMMANDS = ["init", "config", "import", "strategies", "new", "scan", "backtest", "check", "replay", "live", "verify", "runs", "report", "sql", "serve", "token",
             "demo", "tape", "doctor", "backup", "restore", "prune", "migrate", "publish", "sessions", "instruments", "universe", "charges", "kill", "drill"]  # fmt: skip
 ROWS = "datetime,open,high,low,close,volume\n2024-01-01 09:15:00,100,101,99,100.5,10\n2024-01-01 09:16:00,100.5,102,100,101,20\n"
 

@@ -53,6 +53,11 @@ HELPERS = {  # helper, call of it: what is said
     ("def evil(b):\n    return b.clsoe", "evil(bar)"): "b.clsoe does not exist: did you mean b.close?",
     ("def evil(x):\n    return np.empty(3)[0]", "evil(1)"): "cannot use np.empty()",
     ("def evil(x):\n    if x > 1:\n        q = 1\n    return q", "evil(1)"): "q may have no value on line",
+    ("def evil(x, kept=np.zeros(2)):\n    kept[0] = x", "evil(1.0)"): "evil(): the default of kept can be changed",
+    (
+        "def evil(x, *, kept=[0]):\n    kept[0] = x",
+        "evil(1)",
+    ): "and would be remembered from call to call: hand it over",
     ("def evil(x):\n    print(x)", "evil(1)"): "a strategy cannot use print()",
     ("def evil(x):\n    return [k for k in {1, 2}][0]", "evil(1)"): "evil cannot use a set",
     ("def evil(a):\n    return evil(a + 1.0) + 1.0", "evil(1.0)"): "evil -> evil: a function that calls itself",
