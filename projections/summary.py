@@ -85,7 +85,7 @@ def in_own(
 ) -> list[dict[str, Any]]:
     """Rows that say a `currency`, with the money in `names` in the account's own by the last rate that was told, as the
     last EQUITY event has it: amounts of several currencies then have a sum."""
-    rates = dict(connection.execute(RATES, [tape]).fetchall())
+    rates: dict[str, int] = dict(connection.execute(RATES, [tape]).fetchall())
     for row in rows:
         rate = rates[row.pop("currency")]
         row |= {name: worth(row[name], rate, 1, SHARE) for name in names if row[name] is not None}
