@@ -225,6 +225,16 @@ WRONG = [
         "date,from,to,rate\n2023-12-31,USD,INR,82.0000000001\n",
         "line 2: rate 82.0000000001 has more than the nine decima",
     ),
+    (
+        f"date,from,to,rate\n2023-12-31,USD,INR,82.{'0' * 30}1\n",
+        "has more than the nine decimals",
+    ),
+    ("date,from,to,rate\n2023-12-31,USD,INR,1e-999999999\n", "has more than the nine decimals"),
+    (
+        'date,from,to,rate,note\n2023-12-31,USD,INR,82,"a fixing\n2024-01-01,USD,INR,83,\n',
+        "line 3: unexpected end of data: mend its quotes",
+    ),
+    (f"date,from,to,rate\n2023-12-31,USD,INR,{'9' * 200_000}\n", "line 2: field larger than field limit (131072)"),
     ("date,from,to,rate\n2023-12-31,USD,INR,-1\n", "line 2: rate -1 is not between 0 and"),
     ("date,from,to,rate\n2023-12-31,USD,INR,x\n", "line 2: rate 'x' is not a number such as 83.25"),
     ("date,from,to,rate\n31-12-2023,USD,INR,80\n", "line 2: date '31-12-2023': write YYYY-MM-DD"),
