@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.codes import InstrumentClass, Kind, Product
+from kernel.codes import InstrumentClass, Kind
 from kernel.engine import Engine
 from kernel.state import Terms
 from kernel.units import SHARE
@@ -60,7 +60,7 @@ def inputs_of(rng: np.random.Generator) -> list:
 
 @given(st.integers(0, 2**31 - 1))
 def test_what_is_kept_is_what_it_is_made_anew(scripted, seed):
-    """Two strategies go in and out, both ways; half the time the state is saved and loaded on the way."""
+    """Two strategies go in and out, both ways; now and then an engine is put back to where it was, or another goes on."""
     rng = np.random.default_rng(seed)
     made = {
         "instruments": CHOSEN,
@@ -71,18 +71,20 @@ def test_what_is_kept_is_what_it_is_made_anew(scripted, seed):
     engine, fresh = scripted(STRATEGIES, **made), 0
     for strategy in range(1, STRATEGIES + 1):
         for n in range(len(CHOSEN)):
-            asked = [
-                (k, order(int(rng.choice([1, -1])), 2 * int(rng.integers(1, 40)), product=int(Product.NONE)))
-                for k in range(1, 25)
-            ]
-            script(engine, strategy, n, asked[:24])
+            asked = [(k, order(int(rng.choice([1, -1])), 2 * int(rng.integers(1, 40)))) for k in range(1, 25)]
+            script(engine, strategy, n, asked)
+    before = engine.save()
     for e in inputs_of(rng):
         run_bars(engine, [e])
         fresh += check(engine)
-        if rng.random() < 0.1:
-            again = scripted(STRATEGIES, **made)
-            again.load(engine.save())
-            engine = again if rng.random() < 0.5 else engine
-            engine.load(again.save())
+        chance = rng.random()
+        if chance < 0.1:
+            before = engine.save()
+        elif chance < 0.15:
+            engine.load(before)
+            check(engine)
+        elif chance < 0.2:
+            engine, other = scripted(STRATEGIES, **made), engine
+            engine.load(other.save())
             check(engine)
     assert fresh > 0, "nothing was kept"
