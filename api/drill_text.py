@@ -180,7 +180,7 @@ class Drill:
     def _text(self, name: str, value: int) -> str:
         if name == "max_day_loss":
             return self._money(value)
-        return f"{_plain(name, value):f}" + ("%" if name == "max_drawdown" else " a minute")
+        return f"{_plain(name, value):f}%" if name == "max_drawdown" else f"{self._count(value)} a minute"
 
 
 def _plain(name: str, value: int) -> Decimal | int:

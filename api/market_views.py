@@ -43,7 +43,7 @@ VIEWS = {
     "bars": MarketView(
         BARS,
         BAR_COLUMNS,
-        {"opened": "make_timestamp_ns(e.ts_init - e.span)", **PLACES}
+        {"opened": "make_timestamp_ns(e.ts_init - coalesce({lag}, 0) - e.span)", **PLACES}
         | {name: _price(name) for name in ("open", "high", "low", "close")}
         | {"volume": "e.volume", "open_interest": "{open_interest}"},
     ),

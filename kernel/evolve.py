@@ -58,6 +58,7 @@ NONE, OVERFLOW, BAD_COMMAND = code(Reason.NONE), code(Reason.OVERFLOW), code(Rea
 UNKNOWN_INSTRUMENT = code(Reason.UNKNOWN_INSTRUMENT)
 ACTIVE, HALTED = code(TradingState.ACTIVE), code(TradingState.HALTED)
 LIMIT_FIELDS = len(LIMITS.names)
+DAY_LOSS, DRAWDOWN = LIMITS.names.index("max_day_loss"), LIMITS.names.index("max_drawdown")  # as `code` has them
 LIMIT_MOST = np.array([LIMIT_BOUNDS.get(name, MONEY_MAX - 1) for name in LIMITS.names])
 RUNNING, ON_PAUSE, FAILED = 0, 1, 2  # book.stopped
 
@@ -268,8 +269,19 @@ def _fold_limit(s, e):
     before = limit_word(s, e.strategy, e.code).instrument
     limit_word(s, e.strategy, e.code).instrument = e.setting
     account(s).limited = account(s).guarded = 1
-    if before == 0:
-        _take_result(s, e.strategy, 1)  # what was lost before there was a limit is not lost again
+    if before == 0 and (e.code == DAY_LOSS or e.code == DRAWDOWN):
+        _begin_guard(s, e.strategy, e.code)
+
+
+@jit_call
+def _begin_guard(s, strategy, field):
+    """What was lost before there was a limit is not lost again; what another limit looks at goes on."""
+    _take_result(s, strategy, 0)
+    t = tally(s, strategy)
+    if field == DAY_LOSS:
+        t.day_result = t.result
+    else:
+        t.peak = t.result
 
 
 @jit_call

@@ -5,7 +5,7 @@ already resting; when the last one is in, marks and equity are taken once, fills
 (strategy, instrument) order.
 """
 
-from kernel.amounts import in_base
+from kernel.amounts import equity_of, in_base
 from kernel.bars import is_due, is_full, write_bar
 from kernel.codes import Flag, KillLevel, Kind, Product, Reason, TimerCode, code
 from kernel.decide import call_on_bar, call_on_fill, call_on_tick, call_on_timer
@@ -157,10 +157,9 @@ def leave(s, e):
 def draft_equity(s, cause, ts_event, ts_init):
     a = account(s)
     e = draft(s, EQUITY, KERNEL, cause, ts_event, ts_init)
+    e.equity = equity_of(s)  # a purse is converted once, as for the peak
     for currency in range(rules(s).currencies):
         q = purse(s, currency)
-        value = in_base(s, currency, q.market_value)
-        e.equity += in_base(s, currency, q.cash) + value
         e.cash += in_base(s, currency, q.cash)
         e.realized += in_base(s, currency, q.realized)
         e.unrealized += in_base(s, currency, q.market_value - q.cost)

@@ -184,6 +184,9 @@ def _fold_late_fill(s, e):
     count_fill(s, g.strategy, e.ts_init)
     _remember_trade(s, e)
     _remember_fill(s, g, e)
+    p = position(s, g.strategy, g.instrument)
+    if p.qty == 0 and p.open_orders == 0:
+        p.product = g.product
     worth = amount(s, g.instrument, e.qty, e.px)
     g.filled_value += worth
     count_turnover(s, g.instrument, g.product, g.side, e.ts_event, worth, 0)

@@ -1,5 +1,6 @@
 """A run's report as plain data, by SQL over the read models: the dict that `api/report.py` shows."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,17 +8,18 @@ import duckdb
 
 from kernel.codes import REASON_TEXT, KillLevel, Reason
 from kernel.errors import NotFound
+from kernel.units import SHARE
 from projections.assumptions import assumptions
 from projections.bounds import amount, span_text
 from projections.exact import worth
 from projections.names import RunConfig, read_config
 
 TRADES = """
-SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees
+SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees, currency
 FROM trades JOIN run_instruments USING (tape, symbol) WHERE tape = ? ORDER BY opened_seq, strategy, symbol
 """
 HELD = """
-SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark, num, den,
+SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark, num, den, currency,
        (SELECT count(*) FROM trades t
         WHERE t.tape = p.tape AND t.strategy = p.strategy AND t.symbol = p.symbol) AS trades
 FROM positions p JOIN run_instruments i USING (tape, symbol) WHERE tape = ? ORDER BY strategy, symbol
@@ -34,20 +36,21 @@ ITEMS = {
     "venue": "Venue fee",
 }
 CHARGES = f"""
-SELECT coalesce(i.segment, '') AS segment, {", ".join(f"sum(c.{name})::BIGINT AS {name}" for name in ITEMS)}
+SELECT coalesce(i.segment, '') AS segment, i.currency, {", ".join(f"sum(c.{name})::BIGINT AS {name}" for name in ITEMS)}
 FROM (
     SELECT tape, symbol, {", ".join(name for name in ITEMS if name != "venue")}, 0 AS venue FROM charges
     UNION ALL SELECT tape, symbol, {"0, " * (len(ITEMS) - 1)} fee - charges FROM fills
 ) c JOIN run_instruments i USING (tape, symbol)
-WHERE c.tape = ? GROUP BY i.segment ORDER BY i.segment NULLS LAST
+WHERE c.tape = ? GROUP BY i.segment, i.currency ORDER BY i.segment NULLS LAST
 """
 INPUTS = "SELECT bars, quotes, trades AS market_trades FROM v_inputs WHERE tape = ?"
 TRIPS = "SELECT seq, ts, kind, strategy, level, text, who, why FROM trips WHERE tape = ? ORDER BY seq"
 SETTLEMENTS = """
 SELECT symbol, reason, count(*) AS count, max(ts) AS last_ts, sum(realized)::BIGINT AS realized,
-       sum(charges)::BIGINT AS charges
-FROM settlements WHERE tape = ? GROUP BY symbol, reason ORDER BY abs(sum(realized)) DESC, symbol, reason
+       sum(charges)::BIGINT AS charges, currency
+FROM settlements JOIN run_instruments USING (tape, symbol) WHERE tape = ? GROUP BY symbol, reason, currency
 """
+RATES = "SELECT currency, rate FROM balances WHERE tape = ?"
 SETTLED_AS = {
     "VARIATION": "Daily variation",
     "EXERCISED": "Exercised",
@@ -77,9 +80,22 @@ def rows_as_dicts(connection: duckdb.DuckDBPyConnection, sql: str, parameters: l
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
+def in_own(
+    connection: duckdb.DuckDBPyConnection, tape: str, rows: list[dict[str, Any]], *names: str
+) -> list[dict[str, Any]]:
+    """Rows that say a `currency`, with the money in `names` in the account's own by the last rate that was told, as the
+    last EQUITY event has it: amounts of several currencies then have a sum."""
+    rates: dict[str, int] = dict(connection.execute(RATES, [tape]).fetchall())
+    for row in rows:
+        rate = rates[row.pop("currency")]
+        row |= {name: worth(row[name], rate, 1, SHARE) for name in names if row[name] is not None}
+    return rows
+
+
 def run_report(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any]:
     """Everything the tape says, money and prices in units, times in ns UTC. Raises NotFound.
 
+    Money is in the account's currency, prices in their instrument's.
     The open result of an instrument is None where its last price is not known: see `projections/marks.py`. The caller
     adds run_id, seconds, inputs_per_second, digests and inputs.
     """
@@ -111,7 +127,7 @@ def run_report(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, An
         "charges": _charges(connection, tape),
         "settlements": _settlements(connection, tape),
         "equity": _equity(connection, tape),
-        "trades": rows_as_dicts(connection, TRADES, [tape]),
+        "trades": in_own(connection, tape, rows_as_dicts(connection, TRADES, [tape]), "pnl", "fees"),
         "by_instrument": _sums(held, "symbol"),
         "by_strategy": _sums(held, "strategy"),
         "strategies": [
@@ -139,13 +155,12 @@ def _last_point(connection: duckdb.DuckDBPyConnection, tape: str, account: dict[
 def _held(connection: duckdb.DuckDBPyConnection, tape: str, unrealized: int) -> list[dict[str, Any]]:
     """Positions with their open result: from a mark, or what the others leave of the total when one has none."""
     held = rows_as_dicts(connection, HELD, [tape])
-    unknown = []
     for row in held:
         mark = row["mark"]
         value = None if mark is None else worth(row["qty"], mark, row["num"], row["den"]) - row["cost"]
         row["unrealized"] = 0 if row["qty"] == 0 else value
-        if row["unrealized"] is None:
-            unknown.append(row)
+    held = in_own(connection, tape, held, "realized", "unrealized", "fees", "dividends")
+    unknown = [row for row in held if row["unrealized"] is None]
     if len(unknown) == 1:
         unknown[0]["unrealized"] = unrealized - sum(row["unrealized"] or 0 for row in held)
     return held
@@ -202,18 +217,17 @@ def _met(inputs: Mapping[str, int], rules: Mapping[str, Any]) -> tuple[bool, boo
 
 def _charges(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
     """What each item came to in each segment, so that all of them make the fees; empty where nothing is itemised."""
-    rows = [
-        {"segment": row["segment"], "item": text, "amount": row[name]}
-        for row in rows_as_dicts(connection, CHARGES, [tape])
-        for name, text in ITEMS.items()
-        if row[name]
-    ]
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in in_own(connection, tape, rows_as_dicts(connection, CHARGES, [tape]), *ITEMS):
+        sums.update({(row["segment"], text): row[name] for name, text in ITEMS.items() if row[name]})
+    rows = [{"segment": segment, "item": item, "amount": amount} for (segment, item), amount in sums.items()]
     return rows if any(row["item"] != ITEMS["venue"] for row in rows) else []
 
 
 def _settlements(connection: duckdb.DuckDBPyConnection, tape: str) -> list[dict[str, Any]]:
     """What the end of days and contracts did, by instrument, the largest first."""
-    rows = rows_as_dicts(connection, SETTLEMENTS, [tape])
+    rows = in_own(connection, tape, rows_as_dicts(connection, SETTLEMENTS, [tape]), "realized", "charges")
+    rows.sort(key=lambda row: (-abs(row["realized"]), row["symbol"], row["reason"]))
     return [{**row, "what": SETTLED_AS.get(row["reason"], row["reason"])} for row in rows]
 
 

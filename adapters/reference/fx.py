@@ -24,6 +24,7 @@ from kernel.errors import ConfigError, NotFound, NotReplayable
 
 RATE_SCALE = 10**9  # a rate is 1e-9 of the account's currency for one of the other
 RATE_MOST = 2**62
+NINE = Decimal("1e-9")
 MENDS = "write date,from,to,rate or date,pair,rate (ts in the place of date for times of day)"
 _PAIR = re.compile(r"([A-Z][A-Z0-9]{2,7})/([A-Z][A-Z0-9]{2,7})|([A-Z]{3})([A-Z]{3})")
 _CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,7}")
@@ -46,15 +47,18 @@ def read_rates(path: Path, base: str, wanted: Iterable[str], tz: str) -> list[Ra
         raise NotFound(f"no file of rates {path}: give one with --fx; {MENDS}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a file of rates: {error}") from None
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
+    reader = csv.DictReader(text.splitlines(), skipinitialspace=True, strict=True)
     columns = {name.strip().lower(): name for name in reader.fieldnames or () if name}
     if "rate" not in columns or not ({"from", "to"} <= set(columns) or "pair" in columns):
         raise ConfigError(f"{path}: its header is {', '.join(columns) or 'missing'}: {MENDS}")
     if ("date" in columns) == ("ts" in columns):
         raise ConfigError(f"{path}: it needs either a column date or a column ts")
     lines = _Lines(path, base, frozenset(wanted), tz)
-    for row in reader:
-        lines.add(reader.line_num, {name: (row[column] or "").strip() for name, column in columns.items()})
+    try:
+        for row in reader:
+            lines.add(reader.line_num, {name: (row[column] or "").strip() for name, column in columns.items()})
+    except csv.Error as error:  # such as a quote that is never closed, which would hide all lines after it
+        raise ConfigError(f"{path} line {reader.reader.line_num}: {error}: mend its quotes") from None
     return lines.rates()
 
 
@@ -114,14 +118,15 @@ class _Lines:
 
     def _rate(self, line: int, text: str) -> int:
         try:
-            exact = Decimal(text if "_" not in text else "") * RATE_SCALE
+            exact = Decimal(text if "_" not in text else "")
         except InvalidOperation:
             raise self._wrong(line, f"rate {text!r} is not a number such as 83.25") from None
-        if not exact.is_finite() or not 0 < exact < RATE_MOST:
+        if not exact.is_finite() or not 0 < exact < RATE_MOST // RATE_SCALE:
             raise self._wrong(line, f"rate {text} is not between 0 and {RATE_MOST // RATE_SCALE:,}")
-        if exact != exact.to_integral_value():
+        held = exact.quantize(NINE)  # at most 19 digits
+        if exact != held:
             raise self._wrong(line, f"rate {text} has more than the nine decimals that rates hold: round it")
-        return int(exact)
+        return int(held.scaleb(9))
 
     def _wrong(self, line: int, what: str) -> ConfigError:
         return ConfigError(f"{self._path} line {line}: {what}")

@@ -101,8 +101,9 @@ def test_a_limit_that_is_not_reached(traded, good, call):
     assert good(traded, "drill", "--kill", f"max_day_loss={just}", "latest")["tripped"] is None, "over it, not at it"
     less = f"{most['max_day_loss'] - 0.0001:.4f}"
     assert good(traded, "drill", "--kill", f"max_day_loss={less}", "latest")["tripped"] is not None
-    said = call(traded, "drill", "--kill", "max_day_loss=900000", "--kill", "max_drawdown=90", "latest")
+    said = call(traded, "drill", "--kill", "max_day_loss=900000", "--kill", "max_errors_minute=5", "latest")
     assert said.code == 0 and "it never trips" in said.out and "(0%)" in said.out
+    assert "came to 0 a minute of 5 a minute (0%)" in said.out
 
 
 def test_the_first_of_several(traded, good, call):

@@ -14,7 +14,7 @@ from adapters.market.retire import retire_ticks
 from adapters.market.tape import open_tape, tapes_folder
 from adapters.market.writer import MarketWriter
 from api.show import report_data
-from tests.api.sessions_home import at
+from tests.api.sessions_home import at, write_days
 from tests.api.tick_home import make_home
 
 PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
@@ -58,6 +58,13 @@ def test_every_tick_is_there_as_imported(home, good):
     ticks = all_ticks(home, "trades")
     assert (row["n"], row["qty"], row["tape"]) == (len(ticks["ts_init"]), int(ticks["trade_qty"].sum()), "ticks")
     assert row["s"] in ("S0", "S1") and good(home, "sql", "select * from bars") == []
+
+
+def test_a_bar_that_came_late_opened_when_it_did(home, good):
+    """It is of 09:15 to 09:20, and was available two seconds after that."""
+    write_days(home, "late", [9], [0], lag=2 * 10**9)
+    found = good(home, "sql", "select epoch_ns(opened) as opened, epoch_ns(available) as available from bars")
+    assert found[0] == {"opened": at(9, 9 * 60 + 15), "available": at(9, 9 * 60 + 20, 2)}
 
 
 def test_a_side_that_nobody_shows_is_null(home, good):

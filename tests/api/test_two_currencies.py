@@ -14,10 +14,29 @@ from api.run_money import money_missed
 from api.show import report_data
 from kernel.codes import Kind, Reason
 from kernel.units import SHARE
+from projections.statistics import figures
 from tests.api.running import FILLED, account_of, live, stored
 
 HOLD = ("--strategy", "buy_and_hold,quantity=10", "--fees", "zero")
 CASH = ("--cash", "INR:10000,USD:1000")
+TURN = '''
+from onetape import HOLD, Int, buy, sell, strategy
+
+
+@strategy
+class Turn:
+    """Buys 10 with the first bar and sells them with the second."""
+
+    seen = Int()
+
+    def on_bar(self, bar, ctx):
+        self.seen += 1
+        if self.seen == 1:
+            return buy(10)
+        if ctx.position > 0:
+            return sell(10)
+        return HOLD
+'''
 RATES = """date,from,to,rate
 2023-12-29,USD,INR,79
 2023-12-31,USD,INR,80
@@ -84,6 +103,20 @@ def test_purses_and_equity_to_the_unit(home, good):
     assert (data["cash"], data["final_equity"]) == (900_000_000, 961_150_000), "a return of 6.79%"
     first = rows[rows["kind"] == int(Kind.EQUITY)][0]
     assert first["equity"] == 10_000 * 10_000 + 1_000 * 80 * 10_000, "opening cash at the rate of then"
+
+
+def test_a_report_is_in_the_accounts_currency(home, good):
+    """A trade of 10 AAPL from 52 to 55 made 30 dollars, 2,505 rupees by the last rate; ACC made 110 rupees."""
+    (home / "turn.py").write_text(TURN)
+    run = good(home, "backtest", "--strategy", f"{home}/turn.py:Turn", "--fees", "zero", *CASH, "--fx", rates(home))
+    data = report_data(home / "runs" / run["run_id"])
+    won = {row["symbol"]: row["pnl"] for row in data["trades"]}
+    assert won == {"ACC": 1_100_000, "AAPL": 25_050_000}
+    assert {row["symbol"]: row["net"] for row in data["by_instrument"]} == won
+    assert [row["net"] for row in data["by_strategy"]] == [26_150_000] and data["realized"] == 26_150_000
+    assert figures(data).trades.expectancy == 13_075_000
+    said = good(home, "sql", "select symbol, pnl from v_trades order by symbol")
+    assert [float(row["pnl"]) for row in said] == [30, 110], "in SQL each is in its instrument's own"
 
 
 def test_the_replay_is_identical_and_needs_the_kept_rates(home, good, call):
@@ -192,6 +225,16 @@ WRONG = [
         "date,from,to,rate\n2023-12-31,USD,INR,82.0000000001\n",
         "line 2: rate 82.0000000001 has more than the nine decima",
     ),
+    (
+        f"date,from,to,rate\n2023-12-31,USD,INR,82.{'0' * 30}1\n",
+        "has more than the nine decimals",
+    ),
+    ("date,from,to,rate\n2023-12-31,USD,INR,1e-999999999\n", "has more than the nine decimals"),
+    (
+        'date,from,to,rate,note\n2023-12-31,USD,INR,82,"a fixing\n2024-01-01,USD,INR,83,\n',
+        "line 3: unexpected end of data: mend its quotes",
+    ),
+    (f"date,from,to,rate\n2023-12-31,USD,INR,{'9' * 200_000}\n", "line 2: field larger than field limit (131072)"),
     ("date,from,to,rate\n2023-12-31,USD,INR,-1\n", "line 2: rate -1 is not between 0 and"),
     ("date,from,to,rate\n2023-12-31,USD,INR,x\n", "line 2: rate 'x' is not a number such as 83.25"),
     ("date,from,to,rate\n31-12-2023,USD,INR,80\n", "line 2: date '31-12-2023': write YYYY-MM-DD"),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.codes import Kind, Reason
-from kernel.state import Terms
+from kernel.state import Terms, totals_of
 from kernel.units import SHARE
 from tests.kernel.play import (
     TICK,
@@ -47,6 +47,16 @@ def test_each_currency_has_a_purse_and_equity_is_in_the_first(scripted):
     assert last["equity"] == units(1_000 + 80 * 550) and last["unrealized"] == units(80 * 50)
     assert [(e["currency"], e["cash"]) for e in of(tape, Kind.BALANCE)] == [(0, units(1_000)), (1, units(300))]
     check_books(engine)
+
+
+@pytest.mark.parametrize(("opening", "px"), [(500.0001, 21.05), (500.0001, 21.6), (500.0007, 21.35)])
+def test_equity_is_one_figure_wherever_it_is_told(scripted, opening, px):
+    """Cash and what is held of a purse are converted together: apart, their sum is a unit off the peak here."""
+    engine = scripted(1, cash=1_000, instruments=[RUPEES, DOLLARS], currencies=2)
+    script(engine, 1, 1, [(1, order(BUY, 7))])
+    inputs = [rate(0, 1, 80.987654321), paid(0, 1, opening), flat(1, 20, 1), flat(2, 20, 1), flat(3, px, 1)]
+    last = of(run_bars(engine, [*inputs, event(Kind.RUN_ENDED, 3)]), Kind.EQUITY)[-1]
+    assert last["equity"] == totals_of(engine.state)["final_equity"] == last["peak"]
 
 
 def test_a_purse_cannot_spend_another_ones_cash(scripted):

@@ -3,6 +3,7 @@
 import pytest
 
 from kernel.codes import Flag, KillLevel, Kind, Origin, Reason
+from kernel.rows import LIMITS
 from kernel.state import Terms
 from kernel.units import SHARE
 from tests.kernel.play import (
@@ -170,6 +171,24 @@ class TestGuards:
         engine = held(scripted, limits=GUARDS)
         tape = run_bars(engine, [flat(3, 80), reset(3), flat(4, 75), flat(5, 69)])
         assert len(of(tape, Kind.TRIPPED)) == 2 and engine.account.kill_level == CANCEL_ALL
+
+    @pytest.mark.parametrize("name", GUARDS)
+    @pytest.mark.parametrize("other", ["max_orders_day", "max_drawdown", "max_day_loss"])
+    def test_another_limit_forgives_nothing(self, scripted, name, other):
+        """Down by 100.00, a person sets a limit of another sort: the next fall is counted from where it was."""
+        engine = held(scripted, limits={name: GUARDS[name]})
+        run_bars(engine, [flat(3, 90)])
+        setting = 10 * GUARDS[name] if other == name else SHARE
+        run_bars(engine, [event(Kind.LIMIT_CHANGED, 3, code=LIMITS.names.index(other), setting=setting)])
+        trips = of(run_bars(engine, [flat(4, 89)]), Kind.TRIPPED)
+        assert [(e["bound"], e["measured"] > e["bound"]) for e in trips] == [(GUARDS[name], True)] * (other != name)
+
+    def test_a_guard_counts_from_where_it_was_set(self, scripted):
+        for name, setting in GUARDS.items():
+            engine = held(scripted)
+            wanted = event(Kind.LIMIT_CHANGED, 3, code=LIMITS.names.index(name), setting=setting)
+            assert len(of(run_bars(engine, [flat(3, 80), wanted, flat(4, 70.05)]), Kind.TRIPPED)) == 0
+            assert len(of(run_bars(engine, [flat(5, 69)]), Kind.TRIPPED)) == 1
 
     @pytest.mark.parametrize("name", GUARDS)
     def test_a_strategys_own_guard_stops_that_strategy(self, scripted, name):

@@ -252,6 +252,19 @@ class TestReports:
         assert of(tape, Kind.ORDER_REPLACE_SUBMITTED)["qty"].tolist() == [10]
         assert of(tape, Kind.ANOMALY)["reason"].tolist() == [Reason.LATE_FILL]
 
+    def test_a_late_fill_opens_a_position_of_its_orders_product(self, scripted):
+        """Whatever was asked for since, and is gone again: an intraday position is squared off, another is not."""
+        asked = [
+            (1, order(BUY, 10, LIMIT, 95, product=Product.INTRADAY)),
+            (2, order(BUY, 5, LIMIT, 95, product=Product.DELIVERY)),
+        ]
+        engine, _ = self.live(scripted, report(Kind.ORDER_CANCELED, 1.5), asked=asked)
+        [second] = of(run_bars(engine, [flat(2, 100)]), Kind.ORDER_SUBMITTED)
+        gone = event(Kind.ORDER_CANCELED, 2.5, 0, order_id=int(second["order_id"]))
+        run_bars(engine, [gone, self.filled(3, 10)])
+        assert engine.state.positions[["qty", "product"]][1].tolist() == (10, Product.INTRADAY)
+        check_books(engine)
+
     def test_cancel_all_leaves_an_entrys_stop_until_the_entry_is_gone(self, scripted):
         asked = [
             (1, order(BUY, 10, LIMIT, 95)),
