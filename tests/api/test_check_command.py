@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.settings import Settings
-from adapters.strategies.load import check_strategy
+from adapters.strategies.load import built_in_names, check_strategy
 from api import check as check_module
 from api.bootstrap import load_strategies, make_config
 from api.check import check_honesty
@@ -18,7 +18,6 @@ from kernel.jit import COMPILED
 from tests.api.running import start_cli
 
 CROSS = "ema_cross,fast=3,slow=9,quantity=20"
-BUILT_IN = ("buy_and_hold", "ema_cross", "sma_rsi_stop")
 
 
 class Here:
@@ -93,7 +92,7 @@ def test_a_strategy_that_fails(home, call, strategy_file, monkeypatch):
 
 @pytest.mark.e2e
 @pytest.mark.skipif(not COMPILED, reason="the command compares both modes by itself")
-@pytest.mark.parametrize("spec", BUILT_IN)
+@pytest.mark.parametrize("spec", built_in_names())
 def test_built_in_strategies_in_all_processes(home, spec):
     process = start_cli(home, "check", spec, "--json")
     out, errors = process.communicate(timeout=120)
