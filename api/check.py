@@ -15,6 +15,7 @@ from adapters.market.samples import SAMPLE_OPTIONS, sample_path
 from adapters.market.tape import list_tapes
 from adapters.settings import Settings
 from adapters.strategies.load import Checked, check_strategy
+from adapters.strategies.registry import folders_of, with_origin
 from adapters.strategies.suspects import changeable_of
 from api.bootstrap import load_strategies, make_config
 from api.check_decisions import check_modes, check_other_future, check_prefixes, check_start, check_twice, mode_span
@@ -62,7 +63,9 @@ def check_honesty(home: Path, settings: Settings, request: Request, seen: Seen =
 
     Raises any OnetapeError but Dishonest: that is a finding.
     """
-    [spec] = request.strategies
+    [asked] = request.strategies
+    spec = with_origin(asked, folders_of(home))
+    request = replace(request, strategies=[spec])
     try:
         checked = check_strategy(spec)
     except Dishonest as error:
@@ -101,7 +104,7 @@ class _Check:
         self._run: Run = Runner(self._place, lambda bars: seen(bars, self._total))
 
     def _place_of(self, request: Request) -> Place:
-        loaded = load_strategies(request.strategies)
+        loaded = load_strategies(request.strategies, self._home)
         config = make_config(self._home, self._settings, request, loaded, "BACKTEST")
         return Place(self._home, config, loaded[0].origin, self._settings.capacity.batch)
 

@@ -39,10 +39,10 @@ def check_everything(text: bytes, file: str) -> None:
     for node in ast.walk(tree):
         why = None if id(node) in seeded else _of_import(node) or _of_name(node, names, own, id(node) in before_dots)
         if why is not None:
-            raise StrategyError(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
+            raise Dishonest(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
         gone_through = unordered.found_in(node)
         if gone_through is not None:
-            raise StrategyError(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
+            raise Dishonest(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
 
 
 def _is_seeded(node: ast.AST) -> bool:

@@ -67,7 +67,8 @@ def load_watched(spec: str) -> Watched:
 
 def _is_data(path: str) -> bool:
     """Whether a file is neither code, nor a library's own, nor the system's."""
-    return not path.endswith(CODE) and not path.isdigit() and is_users(path) and not path.startswith(SYSTEM)
+    code = path.endswith(CODE) or path in sys.path  # a zip of modules is looked into for them
+    return not code and not path.isdigit() and is_users(path) and not path.startswith(SYSTEM)
 
 
 def _functions() -> Iterator[tuple[str, object]]:

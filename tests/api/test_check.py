@@ -28,7 +28,7 @@ BUILT_IN = ("buy_and_hold", "ema_cross", "sma_rsi_stop")
 
 def place_of(home, spec=CROSS, **asked):
     request = Request([spec], **asked)
-    loaded = load_strategies([spec])
+    loaded = load_strategies([spec], home)
     config = make_config(home, Settings(), request, loaded, "BACKTEST")
     return Place(home, config, loaded[0].origin, Settings().capacity.batch)
 

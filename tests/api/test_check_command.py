@@ -103,7 +103,7 @@ def test_built_in_strategies_in_all_processes(home, spec):
 
 @pytest.mark.e2e
 def test_another_process_says_what_it_is(market):
-    loaded = load_strategies([CROSS])
+    loaded = load_strategies([CROSS], market)
     config = make_config(market, Settings(), Request([CROSS]), loaded, "BACKTEST")
     place = Place(market, config, loaded[0].origin, Settings().capacity.batch)
     base = Runner(place)(Trial())
