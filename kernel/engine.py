@@ -16,7 +16,8 @@ class Engine:
     """One run's state and strategies. Put events into `inputs`, call `run`, read `outputs`.
 
     `strategies` are (program, parameter values), numbered from 1 in this order. Raises LimitExceeded when a table would
-    pass its capacity, StrategyError when a parameter makes no sense.
+    pass its capacity, StrategyError when a parameter makes no sense. `utc_offsets` are those of the instruments'
+    standard time by number, ns, from which strategies know their days.
     """
 
     def __init__(
@@ -27,9 +28,12 @@ class Engine:
         instruments: Iterable[tuple[int, ...]],
         strategies: Sequence[tuple[Program, Mapping[str, float]]],
         charges: Sequence[tuple[int, ...]] = (),
+        utc_offsets: Mapping[int, int] | None = None,
     ) -> None:
         strides = [program.definition.dtype.itemsize for program, _ in strategies]
         self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges)
+        for number, offset in (utc_offsets or {}).items():
+            self.state.zones[number] = offset
         self.programs = [program for program, _ in strategies]
         self._tables = tables_of(self.state)
         self._address = int(self._tables.ctypes.data)

@@ -13,7 +13,7 @@ import numpy as np
 
 from kernel.codes import TradingState
 from kernel.errors import LimitExceeded
-from kernel.frame import FRAME, INTENTS, LINKS, PROGRAM, SLICES
+from kernel.frame import FRAME, INTENTS, LINKS, PROGRAM, SLICES, ZONE
 from kernel.rows import (
     ACCOUNT,
     BOOK,
@@ -71,6 +71,7 @@ class State(NamedTuple):
     memory: np.ndarray
     programs: np.ndarray
     frame: np.ndarray
+    zones: np.ndarray
     items: np.ndarray
     bounds: np.ndarray
     weights: np.ndarray
@@ -102,6 +103,7 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
     ("memory", BYTE),
     ("programs", PROGRAM),
     ("frame", FRAME),
+    ("zones", ZONE),
     ("items", ITEMS),
     ("bounds", BOUND),
     ("weights", WEIGHT),
@@ -261,6 +263,7 @@ def new_state(
         "memory": sum(memory_strides) * rows,
         "programs": strategies + 1,
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
+        "zones": rows,
         "items": 1,
         "bounds": rows,
         "weights": strategies + 1,
