@@ -38,7 +38,6 @@ from kernel.tables import (
     position,
     program_of,
     rules,
-    zone,
 )
 from kernel.units import PX_MAX, SCALE, to_units
 
@@ -51,7 +50,6 @@ ST_PENDING_CANCEL, ST_PENDING_REPLACE = code(Status.PENDING_CANCEL), code(Status
 REQUESTED, EXCEPTION, NOT_WORKING = code(Reason.REQUESTED), code(Reason.EXCEPTION), code(Reason.NOT_WORKING)
 TOO_MANY_SIGNALS, GROUP_DENIED = code(Reason.TOO_MANY_SIGNALS), code(Reason.GROUP_DENIED)
 NONE = code(Reason.NONE)
-DAY = 86_400_000_000_000
 
 
 @jit
@@ -66,11 +64,6 @@ def call_on_bar(s, strategy, instrument):
     bar.open, bar.high = m.open * factor / scale, m.high * factor / scale
     bar.low, bar.close = m.low * factor / scale, m.close * factor / scale
     bar.volume, bar.open_interest = m.volume / factor, m.open_interest / factor
-    # A session that goes over midnight is the day it opened on; without a calendar, or outside its hours, it is the
-    # local day of the bar.
-    bar.session_open = m.session_open if m.closed == 0 and m.session_open <= m.ts_open else 0
-    began = bar.session_open if bar.session_open > 0 else m.ts_open
-    bar.session = (began + zone(s, instrument).utc_offset) // DAY
     frame.hook = HOOK_BAR
     _fill_context(s, strategy, instrument)
     code = _call(s, strategy, instrument)

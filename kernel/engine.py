@@ -34,6 +34,8 @@ class Engine:
         self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges)
         for number, offset in (utc_offsets or {}).items():
             self.state.zones[number] = offset
+        self.state.frame["markets"] = self.state.markets.ctypes.data
+        self.state.frame["zones"] = self.state.zones.ctypes.data
         self.programs = [program for program, _ in strategies]
         self._tables = tables_of(self.state)
         self._address = int(self._tables.ctypes.data)

@@ -95,6 +95,8 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("quote", QUOTE_VIEW),
     ("trade", TRADE_VIEW),
     ("ctx", CONTEXT),
+    ("markets", "i8"),  # addresses of those tables, for what only some programs look up (`kernel/trading_day.py`)
+    ("zones", "i8"),
 )
 VIEWS = {"bar": BAR_VIEW, "fill": FILL_VIEW, "quote": QUOTE_VIEW, "trade": TRADE_VIEW}  # what on_... is shown
 HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_TRADE = range(4)  # in that order

@@ -18,6 +18,7 @@ from kernel.jit import failed, jit_program, jit_user, record_view
 from kernel.indicators.base import canonical
 from kernel.signals import answer
 from kernel.frame import FRAME, HOOK_BAR, HOOK_FILL, HOOK_QUOTE, INTENTS, PROGRAM_OK
+from kernel.trading_day import tell_session
 
 MEMBERS = dict(DEFINITION.members)
 memory_at, frame_at = record_view(DEFINITION.dtype), record_view(FRAME)
@@ -58,7 +59,7 @@ def program(memory, frame):
     self, f = memory_at(memory), frame_at(frame)
 {keep}    try:
         if f.hook == HOOK_BAR:
-            take_bar(self, f.bar, f.ctx)
+{session}            take_bar(self, f.bar, f.ctx)
         elif f.hook == HOOK_FILL:
             take_fill(self, f.fill, f.ctx)
         elif f.hook == HOOK_QUOTE:
@@ -71,8 +72,9 @@ def program(memory, frame):
 """
 
 
-def glue_source(definition: Definition) -> str:
-    """Text of the glue module; the host runs it with DEFINITION in its namespace."""
+def glue_source(definition: Definition, reads_session: bool) -> str:
+    """Text of the glue module; the host runs it with DEFINITION in its namespace. `reads_session`: a hook, or what it
+    calls, reads the trading day of a bar."""
     names = {id(member): name for name, member in definition.members}
     head = _HEAD.format(where=definition.file.name)
     updates = ""
@@ -87,16 +89,18 @@ def glue_source(definition: Definition) -> str:
         (_HOOK if definition.hook(f"on_{what}") else _NO_HOOK).format(what=what, floats=floats)
         for what in list(VIEWS)[1:]
     )
-    return head + _BAR.format(updates=updates, floats=floats) + hooks + _program(definition)
+    return head + _BAR.format(updates=updates, floats=floats) + hooks + _program(definition, reads_session)
 
 
-def _program(definition: Definition) -> str:
+def _program(definition: Definition, reads_session: bool) -> str:
     """The entry. A call that fails leaves Float() and Int() as it found them, so that the host can make it again."""
     names = [name for name, member in definition.members if isinstance(member, Float | Int)]
     keep = "".join(f"    kept_{name} = self.{name}\n" for name in names)
     back = "".join(f"        self.{name} = kept_{name}\n" for name in names)
+    asks = reads_session or any(indicator.sessions for indicator in definition.indicators.values())
+    session = "            tell_session(f)\n" if asks else ""
     too_many = f"    if f.ctx.count > INTENTS:\n{back}" if names else ""
-    return _PROGRAM.format(keep=keep, back=back, too_many=too_many)
+    return _PROGRAM.format(keep=keep, back=back, too_many=too_many, session=session)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 `s` is the TABLES record; a row is a view of the memory itself, so writing its fields writes the state.
 """
 
-from kernel.frame import FRAME, PROGRAM, ZONE
+from kernel.frame import FRAME, PROGRAM
 from kernel.jit import jit, jit_call, record_view
 from kernel.rows import (
     ACCOUNT,
@@ -46,7 +46,6 @@ _BOOK, _POSITION, _MARKET, _ORDER = (dtype.itemsize for dtype in (BOOK, POSITION
 _FILL, _TOUCHED, _INSTRUMENT, _PROGRAM = (dtype.itemsize for dtype in (FILL, TOUCHED, INSTRUMENT, PROGRAM))
 _GONE, _LIMIT_FIELDS = GONE.itemsize, len(LIMITS.names)
 _PURSE, _LOT, _CHARGE, _SEGMENT = PURSE.itemsize, LOT.itemsize, CHARGE.itemsize, SEGMENT.itemsize
-_zone, _ZONE = record_view(ZONE), ZONE.itemsize
 _EVENT, _FRAME = EVENT.itemsize, FRAME.itemsize
 
 
@@ -93,12 +92,6 @@ def rules(s):
 @jit
 def call_frame(s):
     return _frame(s.frame)
-
-
-@jit
-def zone(s, instrument):
-    assert 0 <= instrument < s.zones_count
-    return _zone(s.zones + instrument * _ZONE)
 
 
 @jit_call
