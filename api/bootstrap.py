@@ -13,6 +13,7 @@ from adapters.market.feed import TICKS_RULE, MarketFeed, Selection
 from adapters.market.instruments import Instrument, Registry
 from adapters.market.tape import Manifest, list_tapes, open_tape, tapes_folder
 from adapters.market.ticks import KINDS, has_ticks
+from adapters.market.zones import standard_offset
 from adapters.reference.universe import Span
 from adapters.settings import Settings
 from adapters.strategies.load import Loaded, is_file, load_strategy
@@ -222,6 +223,7 @@ def _bars(settings: Settings, request: Request, tapes: Sequence[Manifest], numbe
 def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Engine:
     """The engine a configuration describes; the same from a fresh request and from a tape's first note."""
     rules = Rules(cash=config["cash"], **{**config["rules"], "simulate": bool(config["rules"]["simulate"])})
+    tz = config.get("timezone", "UTC")
     return Engine(
         Capacity(batch=batch, **config["capacity"]),
         rules,
@@ -229,6 +231,7 @@ def make_engine(config: Config, strategies: Sequence[Loaded], batch: int) -> Eng
         terms_of(config),
         [(loaded.program, loaded.params) for loaded in strategies],
         charges_of(config),
+        {int(row["number"]): standard_offset(row.get("tz", tz)) for row in config["instruments"]},
     )
 
 

@@ -145,6 +145,8 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "close": "the same",
         "volume": "shares or contracts, adjusted the other way",
         "open_interest": "the same; 0 where the data has none",
+        "session": "number of the instrument's trading day: another number is another day",
+        "session_open": "when its session opened, ns UTC; 0 where the run has no calendar for it, or outside its hours",
     },
     "ctx": {
         "ts": "now: the time the slice became available, ns UTC",

@@ -17,7 +17,8 @@ class Engine:
     """One run's state and strategies. Put events into `inputs`, call `run`, read `outputs`.
 
     `strategies` are (program, parameter values), numbered from 1 in this order. Raises LimitExceeded when a table would
-    pass its capacity, StrategyError when a parameter makes no sense.
+    pass its capacity, StrategyError when a parameter makes no sense. `utc_offsets` are those of the instruments'
+    standard time by number, ns, from which strategies know their days.
     """
 
     def __init__(
@@ -28,10 +29,15 @@ class Engine:
         instruments: Iterable[tuple[int, ...]],
         strategies: Sequence[tuple[Program, Mapping[str, float]]],
         charges: Sequence[tuple[int, ...]] = (),
+        utc_offsets: Mapping[int, int] | None = None,
     ) -> None:
         strides = [program.definition.dtype.itemsize for program, _ in strategies]
         whole = [program.definition.whole for program, _ in strategies]
         self.state: State = new_state(capacity, rules, dict(limits), instruments, strides, charges, whole)
+        for number, offset in (utc_offsets or {}).items():
+            self.state.zones[number] = offset
+        self.state.frame["markets"] = self.state.markets.ctypes.data
+        self.state.frame["zones"] = self.state.zones.ctypes.data
         self.programs = [program for program, _ in strategies]
         self.models: list[Model | None] = []  # those of strategies in plain Python
         self._tables = tables_of(self.state)

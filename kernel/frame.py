@@ -48,7 +48,10 @@ BAR_VIEW = packed_record(  # what `bar` is inside a strategy: prices adjusted fo
     ("close", "f8"),
     ("volume", "f8"),
     ("open_interest", "f8"),
+    ("session", "i8"),  # number of the instrument's trading day
+    ("session_open", "i8"),  # when its session opened, 0 where no calendar says
 )
+ZONE = packed_record(("utc_offset", "i8"))  # ns local standard time is ahead of UTC; scratch, as a run's programs are
 FILL_VIEW = packed_record(  # what `fill` is inside on_fill
     ("ts", "i8"),
     ("side", "i8"),
@@ -129,6 +132,8 @@ FRAME = packed_record(  # the one argument of a program beside its memory
     ("slice", SLICE_VIEW),
     ("timer", TIMER_VIEW),
     ("ctx", CONTEXT),
+    ("markets", "i8"),  # addresses of those tables, for what only some programs look up (`kernel/trading_day.py`)
+    ("zones", "i8"),
 )
 VIEWS = {
     "bar": BAR_VIEW,

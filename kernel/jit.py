@@ -103,6 +103,10 @@ if COMPILED:
         """Compile strategy and indicator code: out-of-range indexing raises instead of reading other memory."""
         return _part(f, compiler=PartCompiler, forceinline=True, boundscheck=True, error_model="python")
 
+    def jit_indicator(f: Callable) -> Callable:
+        """As `jit_user`, by the short list of passes: no lists, closures or literals."""
+        return _part(f, forceinline=True, boundscheck=True, error_model="python")
+
     def jit_helper(f: Callable) -> Callable:
         """As `jit_user`, of a function that Python calls, too."""
         return njit(boundscheck=True, error_model="python", pipeline_class=EntryCompiler)(f)
@@ -198,7 +202,7 @@ else:
     def jit(f: Callable) -> Callable:
         return f
 
-    jit_call = jit_shared = jit_entry = jit_user = jit_helper = jit
+    jit_call = jit_shared = jit_entry = jit_user = jit_indicator = jit_helper = jit
 
     def jit_program(f: Callable) -> Callable:
         """numpy's numbers warn where compiled ones say nothing; a division by zero raises in `kernel.checked`."""

@@ -21,6 +21,7 @@ from kernel.jit import call_program, failed, jit_program, jit_user, record_view,
 from kernel.indicators.base import canonical
 from kernel.signals import answer
 from kernel.frame import FRAME, HOOK_BAR, HOOK_FILL, HOOK_QUOTE, HOOK_SLICE, HOOK_TIMER, HOOK_TRADE, INTENTS, PROGRAM_OK
+from kernel.trading_day import tell_session
 
 MEMBERS = dict(DEFINITION.members)
 memory_at, frame_at = record_view(DEFINITION.dtype), record_view(FRAME)
@@ -84,7 +85,7 @@ _PYTHON = """
 def program(memory, frame):
     self, f = memory_at(memory), frame_at(frame)
     if f.hook == HOOK_BAR:
-        take_bar(self, f.bar)
+{session}        take_bar(self, f.bar)
         if self.bars_seen < self.bars_needed{no_bar}:
             return PROGRAM_OK
     if f.hook == HOOK_TIMER and not ({is_told}):
@@ -99,7 +100,7 @@ def program(memory, frame):
     self, f = memory_at(memory), frame_at(frame)
 {keep}    try:
         if f.hook == HOOK_BAR:
-            take_bar(self, f.bar, f.ctx)
+{session}            take_bar(self, f.bar, f.ctx)
         elif f.hook == HOOK_FILL:
             take_fill(self, f.fill, f.ctx)
         elif f.hook == HOOK_QUOTE:
@@ -116,8 +117,9 @@ def program(memory, frame):
 """
 
 
-def glue_source(definition: Definition) -> str:
-    """Text of the glue module; the host runs it with DEFINITION in its namespace."""
+def glue_source(definition: Definition, reads_session: bool) -> str:
+    """Text of the glue module; the host runs it with DEFINITION in its namespace. `reads_session`: a hook, or what it
+    calls, reads the trading day of a bar."""
     names = {id(member): name for name, member in definition.members}
     head = _HEAD.format(where=definition.file.name)
     updates = ""
@@ -130,14 +132,17 @@ def glue_source(definition: Definition) -> str:
     floats = "".join(f"    self.{name} = canonical(self.{name})\n" for name in kept)
     if definition.python:
         update = _UPDATE.format(updates=updates).replace("bar, ctx", "bar")
+        session = "        tell_session(f)\n"  # what it reads cannot be told
         no_bar = "" if definition.hook("on_bar") else " or True"
-        return head + update + _PYTHON.format(is_told=_is_told(definition), no_bar=no_bar)
+        return head + update + _PYTHON.format(is_told=_is_told(definition), no_bar=no_bar, session=session)
     bar = _UPDATE.format(updates=updates) + (_BAR.format(floats=floats) if definition.hook("on_bar") else "")
     hooks = "".join(
         (_HOOK if definition.hook(f"on_{what}") else _NO_HOOK).format(what=what, floats=floats)
         for what in ("fill", "quote", "trade", "timer")
     )
-    return head + bar + hooks + _slice(definition, floats, kept) + _program(definition)
+    asks = reads_session or any(indicator.sessions for indicator in definition.indicators.values())
+    session = "            tell_session(f)\n" if asks else ""
+    return head + bar + hooks + _slice(definition, floats, kept) + _program(definition, session)
 
 
 def _slice(definition: Definition, floats: str, kept: list[str]) -> str:
@@ -148,7 +153,7 @@ def _slice(definition: Definition, floats: str, kept: list[str]) -> str:
     return _SLICE.format(floats=floats, members=members)
 
 
-def _program(definition: Definition) -> str:
+def _program(definition: Definition, session: str) -> str:
     """The entry. A call that fails leaves Float() and Int() of `self` as it found them, so that the host can make it
     again."""
     names = [name for name, member in definition.members if isinstance(member, Float | Int)]
@@ -157,7 +162,7 @@ def _program(definition: Definition) -> str:
         keep = "    own = self\n" + (_OWN if definition.whole else "") + keep
     back = "".join(f"        own.{name} = kept_{name}\n" for name in names)
     too_many = f"    if f.ctx.count > INTENTS:\n{back}" if names else ""
-    return _PROGRAM.format(keep=keep, back=back, too_many=too_many, is_told=_is_told(definition))
+    return _PROGRAM.format(keep=keep, back=back, too_many=too_many, is_told=_is_told(definition), session=session)
 
 
 def _is_told(definition: Definition) -> str:

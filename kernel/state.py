@@ -14,7 +14,7 @@ import numpy as np
 
 from kernel.codes import TradingState
 from kernel.errors import LimitExceeded
-from kernel.frame import FRAME, INTENTS, LINKS, PROGRAM, SLICES
+from kernel.frame import FRAME, INTENTS, LINKS, PROGRAM, SLICES, ZONE
 from kernel.rows import (
     ACCOUNT,
     BOOK,
@@ -74,6 +74,7 @@ class State(NamedTuple):
     memory: np.ndarray
     programs: np.ndarray
     frame: np.ndarray
+    zones: np.ndarray
     items: np.ndarray
     bounds: np.ndarray
     weights: np.ndarray
@@ -106,6 +107,7 @@ STATE: tuple[tuple[str, np.dtype], ...] = (
     ("memory", BYTE),
     ("programs", PROGRAM),
     ("frame", FRAME),
+    ("zones", ZONE),
     ("items", ITEMS),
     ("bounds", BOUND),
     ("weights", WEIGHT),
@@ -275,6 +277,7 @@ def new_state(
         "memory": sum(stride * (rows + more) for stride, more in zip_longest(memory_strides, whole, fillvalue=0)),
         "programs": strategies + 1,
         "frame": strategies + 1,  # row 0 is in use; the others keep the call a strategy failed in
+        "zones": rows,
         "items": 1,
         "bounds": rows,
         "weights": strategies + 1,

@@ -49,6 +49,12 @@ def to_local(utc: np.ndarray, tz: str) -> np.ndarray:
     return utc + _offsets(utc, lambda second: _utc_offset(second, where))
 
 
+def standard_offset(tz: str) -> int:
+    """How far standard time of the zone is ahead of UTC, ns: its winter time, the same whatever day a run begins."""
+    moment = datetime(2024, 1, 1, tzinfo=UTC).astimezone(zone(tz))
+    return ((moment.utcoffset() or timedelta()) - (moment.dst() or timedelta())) // timedelta(microseconds=1) * 1_000
+
+
 def show_time(utc: int, tz: str) -> str:
     """ns UTC as local ISO text with its offset, to the second."""
     moment = datetime.fromtimestamp(int(utc) // SECOND, UTC).astimezone(zone(tz))

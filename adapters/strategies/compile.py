@@ -21,7 +21,7 @@ def compile_program(definition: Definition, reach: Reach, code_hash: str) -> Pro
     home = _home(definition.owner.__module__)
     folder = cache_folder() / "programs" / f"{code_hash[:20]}_{definition.name}_{home}"
     path = folder / f"program_{definition.name}.py"
-    source = glue_source(definition)
+    source = glue_source(definition, reach.reads("session", "session_open"))
     if not path.is_file() or path.read_text() != source:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False) as file:

@@ -7,7 +7,7 @@ import ast
 from typing import NamedTuple
 
 from adapters.strategies.reach import OURS, Reach, callee, calls_of
-from adapters.strategies.records import is_array, is_indicator
+from adapters.strategies.records import is_array, is_indicator, shown_names
 from adapters.strategies.roles import Roles
 from adapters.strategies.source import Source
 from kernel.errors import StrategyError
@@ -45,25 +45,30 @@ def _check(source: Source, node: ast.Call, roles: Roles, moving: "_Moving") -> N
 
 
 class _Field(NamedTuple):
-    """A number that is another with every bar: its text, and that of the indicator it is of."""
+    """A number that is another with every bar: its text, that of the indicator it is of, and which output it is."""
 
     text: str
     name: str  # bar.close whatever the bar is called there; empty for a part of an indicator
     indicator: str
+    output: str = ""
 
 
 def _instead(field: _Field, text: str) -> str:
     """Why it is not seen to cross, and what to write."""
     direct = text == field.text
     why = "what it was on the bar before is not known" if direct else f"it comes from {field.text}, which moves"
-    if field.indicator:
+    if field.output:  # a name of its own, since only the main output has one for the bar before
+        own, name = field.indicator.removeprefix("self."), field.output
+        declare = f"declare `{name} = Sma(1, of={own}.{name})`"
+    elif field.indicator:
         if direct:
             return f"{why}: pass {field.indicator} itself"
         return f"{why}: compare it yourself, with {field.indicator}.value and {field.indicator}.previous"
-    if field.name not in _SOURCES:
+    elif field.name not in _SOURCES:
         return f"{why}: keep the number of the bar before in a Float() and compare the two"
-    name = "close" if field.name == "ctx.price" else field.name.partition(".")[2]
-    declare = f"declare `{name} = {_SOURCES[field.name]}`"
+    else:
+        name = "close" if field.name == "ctx.price" else field.name.partition(".")[2]
+        declare = f"declare `{name} = {_SOURCES[field.name]}`"
     if direct:
         return f"{why}: {declare} and pass self.{name}"
     return f"{why}: {declare} and compare it yourself, with self.{name}.value and self.{name}.previous"
@@ -101,7 +106,12 @@ class _Moving:
             return _Field(text, "", ast.unparse(part.value).rpartition(".")[0]) if is_array(owner) else None
         if owner.dtype == BAR_VIEW or (owner.dtype == CONTEXT and part.attr == "price"):
             return _Field(text, f"{'bar' if owner.dtype == BAR_VIEW else 'ctx'}.{part.attr}", "")
-        return _Field(text, "", ast.unparse(part.value)) if is_indicator(owner) else None
+        if not is_indicator(owner):
+            return None
+        if isinstance(part, ast.Attribute) and owner.dtype[part.attr].kind == "i":
+            return None  # a number it was declared with
+        output = part.attr if part.attr in shown_names(owner) and part.attr not in ("value", "previous") else ""
+        return _Field(text, "", ast.unparse(part.value), output)
 
     def _follow(self, source: Source) -> bool:
         changed = False

@@ -10,6 +10,7 @@ import numpy as np
 import onetape
 from adapters.strategies.allowed import DTYPES
 from adapters.strategies.reach import OURS, callee
+from adapters.strategies.records import shown_names
 from adapters.strategies.refused import IMPURE
 from adapters.strategies.roles import MEMBER, PART, Role, Roles
 from adapters.strategies.source import MISSING, Source
@@ -87,7 +88,7 @@ def _check_attribute(definition: Definition, source: Source, node: ast.Attribute
     where, text, role = source.where(node), ast.unparse(node), roles.of(source, node.value)
     known = role.dtype.names if role is not None and role.dtype is not None else None
     if role is not None and known is not None and node.attr not in known:
-        raise StrategyError(f"{where}: {_missing(definition, role, known, node, text)}")
+        raise StrategyError(f"{where}: {_missing(definition, role, node, text)}")
     if not isinstance(node.ctx, ast.Store):
         return
     member = dict(definition.members).get(node.attr)
@@ -106,13 +107,14 @@ def _check_attribute(definition: Definition, source: Source, node: ast.Attribute
         raise StrategyError(f"{where}: {text} is given, not set: keep values in Float() or Int()")
 
 
-def _missing(definition: Definition, role: Role, known: tuple[str, ...], node: ast.Attribute, text: str) -> str:
-    near, owner = get_close_matches(node.attr, known, 1), text.rpartition(".")[0]
+def _missing(definition: Definition, role: Role, node: ast.Attribute, text: str) -> str:
+    shown = shown_names(role)
+    near, owner = get_close_matches(node.attr, shown, 1), text.rpartition(".")[0]
     meant = f"did you mean {owner}.{near[0]}?" if near else ""
     if role.what == "self":
         meant = meant or f"add `{node.attr} = Float()` to the class"
         return f"{text} is not declared in {definition.owner.__name__}: {meant}"
-    has = f"it has {', '.join(known)}"
+    has = f"it has {', '.join(shown)}"
     return f"{text} does not exist: {meant or has}"
 
 

@@ -33,6 +33,11 @@ class Reach:
     def functions(self) -> list[Source]:
         return [*self.hooks.values(), *self.helpers]
 
+    def reads(self, *names: str) -> bool:
+        """Whether any function reads an attribute of one of these names, whatever it is of."""
+        nodes = (node for function in self.functions for node in ast.walk(function.node))
+        return any(isinstance(node, ast.Attribute) and node.attr in names for node in nodes)
+
     def digest(self, files: list[Path]) -> str:
         """SHA-256 over the files' bytes, the reached functions' files and the constants; 64 hex digits."""
         more = sorted({f.file.resolve() for f in self.functions} - {path.resolve() for path in files})

@@ -27,6 +27,12 @@ def is_indicator(role: Role | None) -> bool:
     return role is not None and (role.dtype is None or "previous" in (role.dtype.names or ()))
 
 
+def shown_names(role: Role) -> tuple[str, ...]:
+    """The fields of a record that a strategy is told of: of an indicator, what it says, not what it works with."""
+    names = role.dtype.names or () if role.dtype is not None else ()
+    return names[: names.index("count")] if is_indicator(role) and "count" in names else names
+
+
 def no_number(text: str, role: Role) -> str:
     """The words for a record in the place of a number."""
     if role.dtype is not None and is_indicator(role):

@@ -13,16 +13,16 @@ from kernel.indicators.rolling import (
     sum_part,
     weighted_mean,
 )
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 
-@jit_user
+@jit_indicator
 def _update_ema(m, x):
     if x == x:
         put(m, next_average(m, x))
 
 
-@jit_user
+@jit_indicator
 def _update_sma(m, x):
     if x != x:
         return
@@ -41,14 +41,14 @@ def _update_sma(m, x):
         put(m, m.total / m.period)
 
 
-@jit_user
+@jit_indicator
 def _update_wma(m, x):
     if x == x:
         m.count += 1
         put(m, weighted_mean(m.sums, x))
 
 
-@jit_user
+@jit_indicator
 def _update_dema(m, x):
     if x != x:
         return
@@ -58,7 +58,7 @@ def _update_dema(m, x):
         put(m, 2.0 * once - average(m.twice, once))
 
 
-@jit_user
+@jit_indicator
 def _update_tema(m, x):
     if x != x:
         return
@@ -71,7 +71,7 @@ def _update_tema(m, x):
         put(m, 3.0 * once - 3.0 * twice + average(m.thrice, twice))
 
 
-@jit_user
+@jit_indicator
 def _update_hma(m, x):
     if x != x:
         return
@@ -81,7 +81,7 @@ def _update_hma(m, x):
         put(m, weighted_mean(m.last, 2.0 * half - full))
 
 
-@jit_user
+@jit_indicator
 def _update_kama(m, x):
     if x != x:
         return
@@ -104,7 +104,7 @@ def _update_kama(m, x):
     put(m, m.average)
 
 
-@jit_user
+@jit_indicator
 def _update_vwma(m, x, volume):
     if x != x:
         return

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 from kernel.schema import Record
 
 OPEN, HIGH, LOW, CLOSE, VOLUME, HL2, HLC3, OHLC4 = (
@@ -63,6 +63,7 @@ class Indicator:
 
     numbers: ClassVar[tuple[Number, ...]] = ()
     outputs: ClassVar[tuple[str, ...]] = ()  # beside `value`
+    sessions: ClassVar[bool] = False  # it asks for the trading day of its bars
     update: Callable  # (memory, *inputs)
 
     def __init__(self, source: Any = BAR, of: Any = None, **numbers: Any) -> None:
@@ -169,13 +170,13 @@ def numbers_of(**numbers: float) -> Any:
     return SimpleNamespace(**numbers)
 
 
-@jit_user
+@jit_indicator
 def canonical(x):
     """The one NaN and the one zero: different bits for the same number would be different states."""
     return math.nan if x != x else x + 0.0
 
 
-@jit_user
+@jit_indicator
 def put(m, value):
     """Make `value` the indicator's, and what it was the one before."""
     m.previous = m.value

@@ -8,13 +8,13 @@ from typing import Any
 
 from kernel.indicators.base import Indicator, Number, put
 from kernel.indicators.rolling import part
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 SPAN = 10
 CANDLE = part(*((name, "f8") for name in ("open", "high", "low", "close", "body", "mean_body", "tenth", "near")))
 
 
-@jit_user
+@jit_indicator
 def _mean(ring, place, count):
     """The mean of the last `count` of a ring; `place` is its oldest."""
     total = 0.0
@@ -24,13 +24,13 @@ def _mean(ring, place, count):
     return total / count
 
 
-@jit_user
+@jit_indicator
 def _copy(to, of):
     to.open, to.high, to.low, to.close = of.open, of.high, of.low, of.close
     to.body, to.mean_body, to.tenth, to.near = of.body, of.mean_body, of.tenth, of.near
 
 
-@jit_user
+@jit_indicator
 def _take(m, bar, needed):
     """Put the bar behind the two before; whether there are as many as the pattern needs."""
     _copy(m.first, m.second)
@@ -47,33 +47,33 @@ def _take(m, bar, needed):
     return m.count > needed
 
 
-@jit_user
+@jit_indicator
 def _top(c):
     return max(c.open, c.close)
 
 
-@jit_user
+@jit_indicator
 def _bottom(c):
     return min(c.open, c.close)
 
 
-@jit_user
+@jit_indicator
 def _colour(c):
     return 1.0 if c.close >= c.open else -1.0
 
 
-@jit_user
+@jit_indicator
 def _tell(m, holds, value):
     put(m, value if holds else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_doji(m, bar):
     if _take(m, bar, SPAN):
         _tell(m, m.third.body <= m.third.tenth, 1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_marubozu(m, bar):
     if _take(m, bar, SPAN):
         c = m.third
@@ -81,7 +81,7 @@ def _update_marubozu(m, bar):
         _tell(m, c.body > c.mean_body and short, _colour(c))
 
 
-@jit_user
+@jit_indicator
 def _update_spinning_top(m, bar):
     if _take(m, bar, SPAN):
         c = m.third
@@ -89,46 +89,46 @@ def _update_spinning_top(m, bar):
         _tell(m, c.body < c.mean_body and between, _colour(c))
 
 
-@jit_user
+@jit_indicator
 def _has_lower_shadow(c):
     """A short body at the top of its range, below it a longer shadow."""
     return c.body < c.mean_body and _bottom(c) - c.low > c.body and c.high - _top(c) < c.tenth
 
 
-@jit_user
+@jit_indicator
 def _has_upper_shadow(c):
     return c.body < c.mean_body and c.high - _top(c) > c.body and _bottom(c) - c.low < c.tenth
 
 
-@jit_user
+@jit_indicator
 def _update_hammer(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
         _tell(m, _has_lower_shadow(c) and _bottom(c) <= b.low + b.near, 1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_hanging_man(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
         _tell(m, _has_lower_shadow(c) and _bottom(c) >= b.high - b.near, -1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_inverted_hammer(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
         _tell(m, _has_upper_shadow(c) and _top(c) < _bottom(b), 1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_shooting_star(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
         _tell(m, _has_upper_shadow(c) and _bottom(c) > _top(b), -1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_engulfing(m, bar):
     if _take(m, bar, 2):
         b, c = m.second, m.third
@@ -136,7 +136,7 @@ def _update_engulfing(m, bar):
         _tell(m, covers and _colour(c) != _colour(b), _colour(c))
 
 
-@jit_user
+@jit_indicator
 def _update_harami(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
@@ -144,7 +144,7 @@ def _update_harami(m, bar):
         _tell(m, sizes and _top(c) <= _top(b) and _bottom(c) >= _bottom(b), -_colour(b))
 
 
-@jit_user
+@jit_indicator
 def _update_piercing(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
@@ -152,7 +152,7 @@ def _update_piercing(m, bar):
         _tell(m, long and c.open < b.low and c.close < b.open and c.close > b.close + 0.5 * b.body, 1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_dark_cloud(m, bar):
     if _take(m, bar, SPAN + 1):
         b, c = m.second, m.third
@@ -160,13 +160,13 @@ def _update_dark_cloud(m, bar):
         _tell(m, long and c.open > b.high and c.close > b.open and c.close < b.close - m.penetration * b.body, -1.0)
 
 
-@jit_user
+@jit_indicator
 def _is_star(a, b, c):
     """A long body, a short one, and one that is not."""
     return a.body > a.mean_body and b.body <= b.mean_body and c.body > c.mean_body
 
 
-@jit_user
+@jit_indicator
 def _update_morning_star(m, bar):
     if _take(m, bar, SPAN + 2):
         a, b, c = m.first, m.second, m.third
@@ -174,7 +174,7 @@ def _update_morning_star(m, bar):
         _tell(m, _is_star(a, b, c) and turns and c.close > a.close + m.penetration * a.body, 1.0)
 
 
-@jit_user
+@jit_indicator
 def _update_evening_star(m, bar):
     if _take(m, bar, SPAN + 2):
         a, b, c = m.first, m.second, m.third

@@ -13,12 +13,12 @@ from kernel.indicators.rolling import (
     slide_sum,
     sum_part,
 )
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 NOISE = 1e-9  # of an Rsi: while prices stand still it stays where it is but for the last bits
 
 
-@jit_user
+@jit_indicator
 def _update_rsi(m, x):
     if x != x:
         return
@@ -40,7 +40,7 @@ def _update_rsi(m, x):
     put(m, share(m.gain, m.gain + m.loss))
 
 
-@jit_user
+@jit_indicator
 def _update_macd(m, x):
     if x != x:
         return
@@ -56,7 +56,7 @@ def _update_macd(m, x):
             m.signal, m.histogram = signal, m.value - signal
 
 
-@jit_user
+@jit_indicator
 def _smooth(m, raw):
     """A raw %K into the two averages that are shown; only once both are there."""
     value = slide_sum(m.raw, raw) / m.smooth
@@ -68,7 +68,7 @@ def _smooth(m, raw):
         m.signal = signal
 
 
-@jit_user
+@jit_indicator
 def _update_stochastic(m, bar):
     m.count += 1
     high, low = slide_highest(m.highs, bar.high), -slide_highest(m.lows, -bar.low)
@@ -76,7 +76,7 @@ def _update_stochastic(m, bar):
         _smooth(m, share(bar.close - low, high - low))
 
 
-@jit_user
+@jit_indicator
 def _update_stoch_rsi(m, x):
     if x != x:
         return
@@ -90,7 +90,7 @@ def _update_stoch_rsi(m, x):
         _smooth(m, share(rsi - low, high - low) if high - low > NOISE else 50.0)
 
 
-@jit_user
+@jit_indicator
 def _update_cci(m, x):
     if x != x:
         return
@@ -104,7 +104,7 @@ def _update_cci(m, x):
     put(m, (x - mean) / (0.015 * (away / m.period)) if away > 0.0 and x != mean else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_williams(m, bar):
     m.count += 1
     high, low = slide_highest(m.highs, bar.high), -slide_highest(m.lows, -bar.low)
@@ -112,7 +112,7 @@ def _update_williams(m, bar):
         put(m, -share(high - bar.close, high - low))
 
 
-@jit_user
+@jit_indicator
 def _before(m, x):
     """The input `period` ago, in whose place `x` comes; `count` says whether there is one."""
     before = m.window[m.place]
@@ -122,7 +122,7 @@ def _before(m, x):
     return before
 
 
-@jit_user
+@jit_indicator
 def _update_roc(m, x):
     if x != x:
         return
@@ -131,7 +131,7 @@ def _update_roc(m, x):
         put(m, 100.0 * (x / before - 1.0) if before != 0.0 else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_momentum(m, x):
     if x != x:
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 from kernel.schema import Record
 
 
@@ -47,7 +47,7 @@ def set_average(a: Any, period: int, alpha: float | None = None) -> None:
     a.alpha = 2.0 / (period + 1) if alpha is None else alpha
 
 
-@jit_user
+@jit_indicator
 def next_average(a, x):
     """The exponential average after `x`, NaN until `period` inputs were seen: their mean begins it. To be kept in
     `a.value`."""
@@ -58,14 +58,14 @@ def next_average(a, x):
     return a.total / a.period if a.count == a.period else math.nan
 
 
-@jit_user
+@jit_indicator
 def average(a, x):
     """The same of a part, which keeps it."""
     a.value = next_average(a, x)
     return a.value
 
 
-@jit_user
+@jit_indicator
 def wilder(a, x):
     """Wilder's average after `x`: alpha is 1 / period, and the mean of the first `period` inputs begins it."""
     a.count += 1
@@ -78,7 +78,7 @@ def wilder(a, x):
     return a.value
 
 
-@jit_user
+@jit_indicator
 def slide_sum(w, x):
     """The sum of the last `period` inputs after `x`; of those there are, before. Exactly 0 where they all are."""
     oldest = w.window[w.place]
@@ -101,7 +101,7 @@ def slide_sum(w, x):
     return w.total
 
 
-@jit_user
+@jit_indicator
 def slide_weighted(w, x):
     """The sum of the last `period` inputs, each times its place from 1, the oldest's; NaN until there are so many."""
     oldest = w.window[w.place]
@@ -121,13 +121,13 @@ def slide_weighted(w, x):
     return w.weighted if w.count >= w.period else math.nan
 
 
-@jit_user
+@jit_indicator
 def weighted_mean(w, x):
     """The mean of the last `period` inputs with weights from 1, the oldest's, to `period`; NaN until it has them."""
     return slide_weighted(w, x) / (0.5 * w.period * (w.period + 1))
 
 
-@jit_user
+@jit_indicator
 def slide_highest(d, x):
     """The highest of the last `period` inputs, after `x`. For the lowest, hand it opposites.
 
@@ -150,13 +150,13 @@ def slide_highest(d, x):
     return d.values[d.front]
 
 
-@jit_user
+@jit_indicator
 def highest_age(d):
     """How many inputs ago the highest was."""
     return d.count - d.places[d.front]
 
 
-@jit_user
+@jit_indicator
 def slide_moments(w, x):
     """Take `x` into sums around `shift`, a level near the inputs, so that squares of large numbers do not eat what
     small differences say."""
@@ -186,13 +186,13 @@ def slide_moments(w, x):
         w.squares -= off * off
 
 
-@jit_user
+@jit_indicator
 def mean_of(w):
     """The mean of the last `period` inputs; exactly theirs where they are all equal."""
     return w.last if w.same >= w.period else w.shift + w.total / w.period
 
 
-@jit_user
+@jit_indicator
 def variance_of(w):
     """The mean square distance from that mean; exactly 0 where they are all equal."""
     mean = w.total / w.period
@@ -200,13 +200,13 @@ def variance_of(w):
     return found if found > 0.0 and w.same < w.period else 0.0
 
 
-@jit_user
+@jit_indicator
 def true_range(bar, last):
     """The larger of the bar's range and its distances from the close before, `last`."""
     return max(bar.high - bar.low, abs(bar.high - last), abs(bar.low - last))
 
 
-@jit_user
+@jit_indicator
 def share(part, whole):
     """100 * part / whole; 50, the middle, where there is no whole."""
     return 100.0 * part / whole if whole > 0.0 else 50.0

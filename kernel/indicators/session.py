@@ -4,12 +4,12 @@ import math
 from typing import Any
 
 from kernel.indicators.base import HLC3, Indicator, Number, put
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 MINUTE = 60_000_000_000
 
 
-@jit_user
+@jit_indicator
 def _update_vwap(m, x, bar):
     if x != x:
         return
@@ -32,7 +32,7 @@ def _update_vwap(m, x, bar):
     m.upper, m.lower = m.value + m.multiple * m.deviation, m.value - m.multiple * m.deviation
 
 
-@jit_user
+@jit_indicator
 def _update_pivots(m, bar):
     if m.count == 0 or bar.session != m.session:
         if m.count > 0:
@@ -46,7 +46,7 @@ def _update_pivots(m, bar):
     put(m, m.pivot)
 
 
-@jit_user
+@jit_indicator
 def _update_opening(m, bar):
     if m.count == 0 or bar.session != m.session:
         m.session, m.opened, m.bars = bar.session, bar.ts_open, 0
@@ -74,6 +74,7 @@ class Vwap(Indicator):
 
     numbers = (Number("multiple", 0.0, 1e6, whole=False),)
     outputs = ("upper", "lower", "deviation")
+    sessions = True
     update = staticmethod(_update_vwap)
 
     def __init__(self, multiple: Any = 2.0, source: str = HLC3, of: Any = None) -> None:
@@ -95,6 +96,7 @@ class Pivots(Indicator):
     """
 
     outputs = ("r1", "s1", "r2", "s2", "r3", "s3")
+    sessions = True
     update = staticmethod(_update_pivots)
 
     def __init__(self) -> None:
@@ -118,6 +120,7 @@ class OpeningRange(Indicator):
 
     numbers = (Number("minutes", 1, 1440),)
     outputs = ("upper", "lower")
+    sessions = True
     update = staticmethod(_update_opening)
 
     def __init__(self, minutes: Any = 15) -> None:

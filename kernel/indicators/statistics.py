@@ -13,12 +13,12 @@ from kernel.indicators.rolling import (
     slide_moments,
     variance_of,
 )
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 TWO = Number("period", 2, window=True)
 
 
-@jit_user
+@jit_indicator
 def _update_regression(m, x):
     if x != x:
         return
@@ -39,7 +39,7 @@ def _update_regression(m, x):
     put(m, mean_of(m) + m.slope * places)
 
 
-@jit_user
+@jit_indicator
 def _update_zscore(m, x):
     if x != x:
         return
@@ -49,7 +49,7 @@ def _update_zscore(m, x):
         put(m, (x - mean_of(m)) / deviation if deviation > 0.0 else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_highest(m, x):
     if x != x:
         return
@@ -60,7 +60,7 @@ def _update_highest(m, x):
         put(m, highest)
 
 
-@jit_user
+@jit_indicator
 def _update_lowest(m, x):
     if x != x:
         return
@@ -71,7 +71,7 @@ def _update_lowest(m, x):
         put(m, lowest)
 
 
-@jit_user
+@jit_indicator
 def _update_quantile(m, x):
     """The window twice: in order of time, and sorted. The new input moves to the place of the one that goes."""
     if x != x:
@@ -107,7 +107,7 @@ def _update_quantile(m, x):
         put(m, m.ordered[below] + (at - below) * (m.ordered[above] - m.ordered[below]))
 
 
-@jit_user
+@jit_indicator
 def _slide_pair(m, x, y):
     """Take two inputs into sums around a level near each, as `slide_moments` does of one."""
     m.same_x = m.same_x + 1 if x == m.last_x and m.pairs > 0 else 1
@@ -130,7 +130,7 @@ def _slide_pair(m, x, y):
         _add(m, old_x, old_y, -1.0)
 
 
-@jit_user
+@jit_indicator
 def _add(m, x, y, sign):
     x, y = x - m.shift_x, y - m.shift_y
     m.sum_x += sign * x
@@ -140,13 +140,13 @@ def _add(m, x, y, sign):
     m.sum_xy += sign * (x * y)
 
 
-@jit_user
+@jit_indicator
 def _spread(m, xy, x, y):
     """The covariance of two of the sums, or a variance."""
     return xy / m.period - x / m.period * (y / m.period)
 
 
-@jit_user
+@jit_indicator
 def _update_correlation(m, x, y):
     if x != x or y != y:
         return
@@ -160,7 +160,7 @@ def _update_correlation(m, x, y):
     put(m, max(-1.0, min(1.0, found)))
 
 
-@jit_user
+@jit_indicator
 def _update_beta(m, x, y):
     if x != x or y != y:
         return

@@ -5,17 +5,17 @@ from typing import Any
 
 from kernel.indicators.base import Indicator, Number, put
 from kernel.indicators.rolling import extreme_part, slide_highest
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 
-@jit_user
+@jit_indicator
 def _middle(highs, lows, bar):
     """Halfway between the highest high and the lowest low of a window; NaN until it is full."""
     high, low = slide_highest(highs, bar.high), -slide_highest(lows, -bar.low)
     return (high + low) / 2.0 if highs.count >= highs.period else math.nan
 
 
-@jit_user
+@jit_indicator
 def _update_ichimoku(m, bar):
     m.count += 1
     conversion = _middle(m.high_1, m.low_1, bar)
@@ -29,13 +29,13 @@ def _update_ichimoku(m, bar):
     put(m, conversion)
 
 
-@jit_user
+@jit_indicator
 def _turn(m, pivot, age, direction, extreme):
     m.age, m.direction, m.extreme, m.extreme_age = age, direction, extreme, 0.0
     put(m, pivot)
 
 
-@jit_user
+@jit_indicator
 def _update_zigzag(m, bar):
     m.count += 1
     m.age += 1.0

@@ -6,12 +6,12 @@ from typing import Any
 from kernel.indicators.base import MULTIPLE, Indicator, Number, put
 from kernel.indicators.rolling import WILDER, extreme_part, highest_age, slide_highest, true_range
 from kernel.indicators.volatility import next_range
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 STEP = Number("step", 1e-9, 1.0, whole=False)
 
 
-@jit_user
+@jit_indicator
 def _sum_moves(m, bar):
     """Wilder's sums of true range and of movement up and down. They begin plain, of period - 1 bars."""
     up, down = bar.high - m.high, m.low - bar.low
@@ -27,7 +27,7 @@ def _sum_moves(m, bar):
         m.plus += up
 
 
-@jit_user
+@jit_indicator
 def _update_adx(m, bar):
     m.count += 1
     if m.count > 1:
@@ -49,7 +49,7 @@ def _update_adx(m, bar):
         put(m, m.value)
 
 
-@jit_user
+@jit_indicator
 def _update_aroon(m, bar):
     m.count += 1
     slide_highest(m.highs, bar.high)
@@ -60,7 +60,7 @@ def _update_aroon(m, bar):
         put(m, m.up - m.down)
 
 
-@jit_user
+@jit_indicator
 def _update_supertrend(m, bar):
     before = m.last
     spread = next_range(m, bar)
@@ -81,7 +81,7 @@ def _update_supertrend(m, bar):
     put(m, lower if m.direction > 0.0 else upper)
 
 
-@jit_user
+@jit_indicator
 def _update_sar(m, bar):
     """Long only, in a mirror when the trend is down: prices are negative there, and high is low."""
     m.count += 1

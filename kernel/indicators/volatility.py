@@ -18,10 +18,10 @@ from kernel.indicators.rolling import (
     variance_of,
     wilder,
 )
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 
-@jit_user
+@jit_indicator
 def _update_atr(m, bar):
     spread = bar.high - bar.low
     if m.count > 0:
@@ -38,7 +38,7 @@ def _update_atr(m, bar):
         put(m, m.value + (spread - m.value) / m.period)
 
 
-@jit_user
+@jit_indicator
 def next_range(m, bar):
     """Wilder's average of true ranges in `m.ranges`, whose first is the second bar's; NaN until warm."""
     last = m.last
@@ -47,14 +47,14 @@ def next_range(m, bar):
     return wilder(m.ranges, true_range(bar, last)) if m.count > 1 else math.nan
 
 
-@jit_user
+@jit_indicator
 def _update_natr(m, bar):
     spread = next_range(m, bar)
     if spread == spread:
         put(m, 100.0 * spread / bar.close if bar.close != 0.0 else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_bollinger(m, x):
     if x != x:
         return
@@ -68,7 +68,7 @@ def _update_bollinger(m, x):
     m.width = 2.0 * reach / middle if middle != 0.0 else 0.0
 
 
-@jit_user
+@jit_indicator
 def _update_keltner(m, x, bar):
     spread = next_range(m, bar)
     if x != x:
@@ -79,7 +79,7 @@ def _update_keltner(m, x, bar):
         m.upper, m.lower = middle + m.multiple * spread, middle - m.multiple * spread
 
 
-@jit_user
+@jit_indicator
 def _update_donchian(m, bar):
     m.count += 1
     m.previous_upper, m.previous_lower = m.upper, m.lower
@@ -89,7 +89,7 @@ def _update_donchian(m, bar):
         m.upper, m.lower = high, low
 
 
-@jit_user
+@jit_indicator
 def _update_volatility(m, x):
     if x != x:
         return

@@ -4,12 +4,12 @@ from typing import Any
 
 from kernel.indicators.base import WINDOW, Indicator, put
 from kernel.indicators.rolling import share, slide_sum, sum_part
-from kernel.jit import jit_user
+from kernel.jit import jit_indicator
 
 SAME = 1e-13  # typical prices nearer than this share are equal: thirds of the same sum may differ in the last bit
 
 
-@jit_user
+@jit_indicator
 def _update_obv(m, bar):
     m.count += 1
     total = m.value
@@ -21,7 +21,7 @@ def _update_obv(m, bar):
     put(m, total)
 
 
-@jit_user
+@jit_indicator
 def _update_mfi(m, bar):
     m.count += 1
     price = (bar.high + bar.low + bar.close) / 3.0
@@ -35,14 +35,14 @@ def _update_mfi(m, bar):
         put(m, share(max(into, 0.0), max(into, 0.0) + max(out, 0.0)))
 
 
-@jit_user
+@jit_indicator
 def _money_flow(bar):
     """Volume times where the close is in the range: from -1, its low, to 1, its high; 0 where there is no range."""
     spread = bar.high - bar.low
     return ((bar.close - bar.low) - (bar.high - bar.close)) / spread * bar.volume if spread > 0.0 else 0.0
 
 
-@jit_user
+@jit_indicator
 def _update_cmf(m, bar):
     m.count += 1
     flow, volume = slide_sum(m.flows, _money_flow(bar)), slide_sum(m.volumes, bar.volume)
@@ -50,7 +50,7 @@ def _update_cmf(m, bar):
         put(m, flow / volume if volume > 0.0 else 0.0)
 
 
-@jit_user
+@jit_indicator
 def _update_distribution(m, bar):
     m.count += 1
     m.total += _money_flow(bar)
