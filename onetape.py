@@ -13,6 +13,7 @@ from kernel.indicators import (
     Adx,
     Aroon,
     Atr,
+    Bars,
     Beta,
     Bollinger,
     Cci,
@@ -64,6 +65,9 @@ from kernel.indicators import (
     Wma,
     ZigZag,
     ZScore,
+    daily,
+    hours,
+    minutes,
 )
 from kernel.signals import (
     CLOCK,
@@ -111,6 +115,7 @@ from kernel.signals import (
     with_product,
     with_tif,
 )
+from kernel.sizing import kelly_fraction, qty_of_percent, qty_of_risk, qty_of_value, qty_of_volatility
 from kernel.strategy import Float, Int, Param, PythonStrategy, helper, strategy
 
 __all__ = [
@@ -143,6 +148,7 @@ __all__ = [
     "Adx",
     "Aroon",
     "Atr",
+    "Bars",
     "Beta",
     "Bollinger",
     "Cci",
@@ -208,12 +214,20 @@ __all__ = [
     "cancel",
     "crossed_above",
     "crossed_below",
+    "daily",
     "helper",
+    "hours",
+    "kelly_fraction",
+    "minutes",
     "modify",
     "one_cancels_other",
     "order_target",
     "order_target_percent",
     "place",
+    "qty_of_percent",
+    "qty_of_risk",
+    "qty_of_value",
+    "qty_of_volatility",
     "reduce_only",
     "sell",
     "sell_limit",

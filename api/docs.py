@@ -167,6 +167,7 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "lot": "quantities are multiples of it",
         "regime": "`TREND`, `RANGE` or `VOLATILE`; 0 before it is known, or where regimes are off",
         "direction": "which way: 1 up, -1 down, 0 before it is known",
+        "adjustment": "what prices are multiplied by, for the splits known so far",
         "count": "signals placed so far in this call",
         "intents": "where `place` and `cancel` write; not for strategies",
     },

@@ -155,7 +155,7 @@ def _fill_context(s, strategy, instrument):
             ctx.entry_price = ctx.entry_price * row.den / row.num
     ctx.cash, ctx.equity = free_cash(s, row.currency) / SCALE, equity_of(s) / SCALE
     ctx.tick, ctx.lot = row.tick * m.adjustment / row.px_scale, row.lot
-    ctx.regime, ctx.direction = m.regime, m.direction
+    ctx.regime, ctx.direction, ctx.adjustment = m.regime, m.direction, m.adjustment
     ctx.price, ctx.unit_value, ctx.count = m.mark / row.px_scale, unit_value(s, instrument), 0
 
 

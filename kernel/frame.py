@@ -119,6 +119,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("lot", "i8"),
     ("regime", "i8"),  # of its prices: UNKNOWN 0, TREND 1, RANGE 2, VOLATILE 3
     ("direction", "i8"),  # 1 up, -1 down
+    ("adjustment", "f8"),  # what prices are multiplied by, for the splits known so far
     ("count", "i8"),  # intents placed so far in this call
     ("intents", INTENT, (INTENTS,)),
 )

@@ -4,13 +4,14 @@ The glue around the user's functions is a small generated module, so that numba 
 host puts it into a folder named by a hash of everything it was made from (`adapters/strategies/load.py`).
 """
 
+import re
 import types as python_types
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from kernel.indicators import Indicator, Output
+from kernel.indicators import Bars, Indicator, Output
 from kernel.jit import program_address
 from kernel.model import Model
 from kernel.strategy import Definition, Float, Int
@@ -126,8 +127,7 @@ def glue_source(definition: Definition, reads_session: bool) -> str:
     for name, member in definition.members:
         if isinstance(member, Indicator):
             head += f'update_{name} = MEMBERS["{name}"].update\n'
-            given = [f"self.{names[id(i.indicator)]}.{i.name}" if isinstance(i, Output) else i for i in member.inputs()]
-            updates += f"    update_{name}(self.{name}, {', '.join(given)})\n"
+            updates += _update(definition, names, name, member)
     kept = [name for name, member in definition.members if isinstance(member, Float)]
     floats = "".join(f"    self.{name} = canonical(self.{name})\n" for name in kept)
     if definition.python:
@@ -143,6 +143,21 @@ def glue_source(definition: Definition, reads_session: bool) -> str:
     asks = reads_session or any(indicator.sessions for indicator in definition.indicators.values())
     session = "            tell_session(f)\n" if asks else ""
     return head + bar + hooks + _slice(definition, floats, kept) + _program(definition, session)
+
+
+def _update(definition: Definition, names: Mapping[int, str], name: str, member: Indicator) -> str:
+    """The lines that take a bar into an indicator: with longer bars, when one of those is complete."""
+    given = [f"self.{names[id(i.indicator)]}.{i.name}" if isinstance(i, Output) else i for i in member.inputs()]
+    bars = definition.bars_of(member)
+    if isinstance(member, Bars):
+        text = f"    update_{name}(self.{name}, bar)\n"
+        wait = f"    if self.{name}.count < self.{name}.needed:\n        self.bars_needed = self.bars_seen + 1\n"
+        return text + (wait if definition.warmup is None else "")
+    if bars is None:
+        return f"    update_{name}(self.{name}, {', '.join(given)})\n"
+    own = f"self.{names[id(bars)]}"
+    given = [re.sub(r"\bbar\b", own, text) if not text.startswith("self.") else text for text in given]
+    return f"    if {own}.fresh != 0.0:\n        update_{name}(self.{name}, {', '.join(given)})\n"
 
 
 def _slice(definition: Definition, floats: str, kept: list[str]) -> str:

@@ -97,7 +97,7 @@ def _fill_context(s, strategy, warming):
     ctx.ready, ctx.warming, ctx.entry_price, ctx.price = 1, warming, 0.0, 0.0
     ctx.cash, ctx.equity = free_cash(s, 0) / SCALE, equity_of(s) / SCALE
     ctx.tick, ctx.unit_value, ctx.lot, ctx.count = 0.0, 0.0, 1, 0
-    ctx.regime, ctx.direction = 0, 0
+    ctx.regime, ctx.direction, ctx.adjustment = 0, 0, 1.0
 
 
 @jit

@@ -17,7 +17,7 @@ import numpy as np
 
 from kernel.errors import StrategyError
 from kernel.frame import MEMBER, SHOWN
-from kernel.indicators import Indicator, Output
+from kernel.indicators import Bars, Indicator, Output
 from kernel.indicators.base import numbers_of
 from kernel.jit import jit_helper
 from kernel.schema import Record
@@ -103,6 +103,12 @@ class Definition:
     def hook(self, name: str) -> Callable | None:
         """The function of a hook by its name, None where the strategy has none."""
         return self.hooks.get(name)
+
+    def bars_of(self, indicator: Indicator) -> Indicator | None:
+        """The longer bars an indicator goes by: its own, or those of the one it is of."""
+        above = [given.indicator for given in indicator.inputs() if isinstance(given, Output)]
+        found = [indicator.bars, *(one if isinstance(one, Bars) else self.bars_of(one) for one in above)]
+        return next((bars for bars in found if bars is not None), None) if not isinstance(indicator, Bars) else None
 
     @property
     def reads_regime(self) -> bool:
@@ -288,7 +294,7 @@ def _check_indicator(what: str, member: Indicator) -> None:
 
 def _check_order(owner: type, name: str, member: Indicator, above: list[int], where: str) -> None:
     named = [(number.name, given) for number, given in member.given()]
-    named += [(what, vars(member).get(what)) for what in ("of", "against")]
+    named += [(what, vars(member).get(what)) for what in ("of", "against", "bars")]
     for what, other in named:
         other = other.indicator if isinstance(other, Output) else other
         if isinstance(other, Param | Indicator) and id(other) not in above:
@@ -366,12 +372,21 @@ def warm_up_bars(definition: Definition, values: Mapping[str, float]) -> int:
         if bars < 0:
             raise StrategyError(f"{definition.where()}: warmup is a number of bars, not {bars}")
         return bars
-    slowest, waits = 1, dict[int, int]()  # of each indicator, the bars before its inputs are all there
+    return max(1, _slowest(definition, values, None))
+
+
+def _slowest(definition: Definition, values: Mapping[str, float], bars: Indicator | None) -> int:
+    """Bars until all indicators that go by `bars` have a value; none: by those of the run. 0 where there is none."""
+    slowest, waits = 0, {id(bars): 0}  # of each indicator, the bars before its inputs are all there
     for indicator in definition.indicators.values():
+        if isinstance(indicator, Bars) or definition.bars_of(indicator) is not bars:
+            continue
         wait = 0
         for given in (given for given in indicator.inputs() if isinstance(given, Output)):
             n = numbers_of(**_numbers(definition, values, given.indicator))
-            wait = max(wait, waits[id(given.indicator)] + given.indicator.warm_up(n, given.name) - 1)
+            if isinstance(given.indicator, Bars):
+                continue
+            wait = max(wait, waits.get(id(given.indicator), 0) + given.indicator.warm_up(n, given.name) - 1)
         waits[id(indicator)] = wait
         slowest = max(slowest, wait + indicator.slowest(numbers_of(**_numbers(definition, values, indicator))))
     return slowest
@@ -386,6 +401,8 @@ def write_memory(definition: Definition, values: Mapping[str, float], records: n
         if isinstance(member, Indicator):
             try:
                 member.configure(memory[name], _numbers(definition, values, member))
+                if isinstance(member, Bars):
+                    memory[name].needed = max(1, _slowest(definition, values, member))
             except ValueError as error:
                 raise StrategyError(f"{definition.where()}: {name}: {error}") from None
         else:

@@ -18,12 +18,14 @@ from adapters.strategies.source import MISSING, Source
 from kernel.errors import Dishonest, StrategyError
 from kernel.signals import Signal
 
-_IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - {"strategy", "helper"}
+_DECLARE = {"strategy", "helper", "minutes", "hours", "daily"}
+_IN_HOOKS = {name for name in onetape.__all__ if name == "Signal" or name[0].islower()} - _DECLARE
 _AIM = {"order_target", "order_target_percent"}  # of on_slice: they answer nothing either
 _SEND = {"place", "cancel", "modify", "bracket", "when_filled", "one_cancels_other"}  # at once, and answer nothing
-_TAKE_CONTEXT = _SEND | {"target", "target_percent", "order_target_percent"}
-_TAKE_ANY = ("crossed_above", "crossed_below", "place")
-_NUMBERS = {"crossed_above", "crossed_below", "whole_lots"}
+_SIZES = {"qty_of_percent", "qty_of_risk", "qty_of_volatility"}
+_TAKE_CONTEXT = _SEND | _SIZES | {"target", "target_percent", "order_target_percent"}
+_TAKE_ANY = ("crossed_above", "crossed_below", "place", "qty_of_value")
+_NUMBERS = {"crossed_above", "crossed_below", "whole_lots", "qty_of_value", "kelly_fraction"} | _SIZES
 _SIGNALS = _IN_HOOKS - _SEND - _AIM - _NUMBERS
 _NO_SIGNAL = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.List, ast.Tuple, ast.ListComp)
 

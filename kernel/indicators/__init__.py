@@ -5,6 +5,7 @@ indicator that is not warm, is passed over.
 """
 
 from kernel.indicators.averages import Dema, Ema, Hma, Kama, Sma, Tema, Vwma, Wma
+from kernel.indicators.bars import Bars, daily, hours, minutes
 from kernel.indicators.base import CLOSE, HIGH, HL2, HLC3, LOW, OHLC4, OPEN, VOLUME, Indicator, Output, canonical
 from kernel.indicators.candles import (
     DarkCloudCover,
@@ -59,6 +60,7 @@ __all__ = [
     "Adx",
     "Aroon",
     "Atr",
+    "Bars",
     "Beta",
     "Bollinger",
     "Cci",
@@ -113,4 +115,7 @@ __all__ = [
     "ZScore",
     "ZigZag",
     "canonical",
+    "daily",
+    "hours",
+    "minutes",
 ]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class Indicator:
 
     numbers: ClassVar[tuple[Number, ...]] = ()
     outputs: ClassVar[tuple[str, ...]] = ()  # beside `value`
+    bars: "Indicator | None" = None  # the longer bars it goes by, none: those of the run
     sessions: ClassVar[bool] = False  # it asks for the trading day of its bars
     update: Callable  # (memory, *inputs)
 
@@ -80,6 +81,13 @@ class Indicator:
         near = get_close_matches(name, ("value", *self.outputs), 1)
         hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(('value', *self.outputs))}"
         raise AttributeError(f"{type(self).__name__} has no output {name}: {hint}")
+
+    def on(self, bars: "Indicator") -> Self:
+        """Have it go by the complete bars of `bars`, one declared above, instead of the run's own."""
+        if self.sessions:
+            raise ValueError(f"{type(self).__name__} goes by the trading day of the run's own bars")
+        self.bars = bars
+        return self
 
     def inputs(self) -> list[Any]:
         """What `update` takes after the memory: texts of the bar, or outputs of indicators declared above."""
