@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from adapters.tape import frame
 from api.config import toml_value
 from kernel.codes import REASON_TEXT, Flag, Kind, Origin, Reason
 from kernel.frame import BAR_VIEW, CONTEXT, FILL_VIEW, MEMBER, TIMER_VIEW
+from kernel.indicators import GROUPS, Indicator, base
 from kernel.schema import BODY_OFFSET, FAMILIES, FAMILY_OF, HEADER
 from kernel.state import PERSISTENT
 
@@ -348,11 +350,47 @@ def kind_table() -> str:
     return table(("number", "kind", "family"), [(int(kind), f"`{kind.name}`", FAMILY_OF[kind].name) for kind in Kind])
 
 
+def indicator_told(kind: type[Indicator]) -> tuple[str, str, str, str]:
+    """(formula, warm-up, source, TA-Lib's name) out of an indicator's docstring."""
+    what, told = " ".join((kind.__doc__ or "").split()).rsplit(" Warm-up: ", 1)
+    match = re.fullmatch(r"(.+?)\. Source: (.+?)\.(?: TA-Lib: (.+)\.)?", told)
+    assert match, f"{kind.__name__}: write Warm-up: ... Source: ... TA-Lib: ..."
+    return what, match[1], match[2], match[3] or ""
+
+
+def indicator_call(kind: type[Indicator]) -> str:
+    """How it is declared, with its defaults."""
+    sources = {getattr(base, name): name for name in ("CLOSE", "HIGH", "LOW", "HLC3")}
+    shown = []
+    for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:
+        default = parameter.default
+        if parameter.name == "of":
+            continue
+        value = sources.get(default, default) if isinstance(default, str) else default
+        plain = default is inspect.Parameter.empty or default is None
+        shown.append(parameter.name if plain else f"{parameter.name}={value}")
+    return f"`{kind.__name__}({', '.join(shown)})`"
+
+
+def indicator_tables() -> str:
+    """A table a group of indicators."""
+    parts = []
+    for group, kinds in GROUPS.items():
+        rows = []
+        for kind in kinds:
+            what, warm_up, source, talib = indicator_told(kind)
+            rows.append((indicator_call(kind), _code(list(kind.outputs)), what, warm_up, source, talib or "none"))
+        head = ("declaration", "outputs beside `value`", "formula", "warm-up, inputs", "source", "TA-Lib")
+        parts.append(f"## {group.capitalize()}\n\n{table(head, rows)}")
+    return "\n" + "\n".join(parts) + "\n"
+
+
 PAGES: list[tuple[str, Callable[[], str]]] = [  # path in the tree, maker
     ("docs/configuration.md", configuration_page),
     ("docs/guide.md", guide_page),
 ]
 TABLES: list[tuple[str, str, Callable[[], str]]] = [  # page written by hand, the mark of a table in it, its maker
+    ("docs/indicators.md", "indicators", indicator_tables),
     ("docs/strategies.md", "bar", lambda: view_table("bar", BAR_VIEW)),
     ("docs/strategies.md", "ctx", lambda: view_table("ctx", CONTEXT)),
     ("docs/strategies.md", "fill", lambda: view_table("fill", FILL_VIEW)),

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench import loops, risk, tape
+from tests.bench import indicators, loops, risk, tape
 
 ROOT = Path(__file__).parents[2]
 STRATEGIES = ROOT / "tests" / "bench" / "strategies.py"
@@ -96,6 +96,12 @@ def risk_rows(bars: int) -> list[Row]:
         name = f"1,024 resting orders / 16, {symbols} symbol{'s' * (symbols > 1)}, {left:,} left"
         rows.append(row(f"{name} ({many / 1e6:.1f} / {few / 1e6:.1f} M bars/s)", many / few, 0.7, at_least=True))
     return rows
+
+
+def indicator_rows(bars: int) -> list[Row]:
+    """Every indicator, compiled, in one loop over an array of bars."""
+    found = indicators.rates(bars)
+    return [row(f"{text}, M updates/s", rate, target, at_least=True) for text, rate, target in found]
 
 
 def process_rows(work: Path, huge: bool) -> list[Row]:
@@ -205,6 +211,7 @@ def main() -> int:
         if not options.quick:
             rows += start_rows(work) + check_known(work) + kernel_rows(work, 200_000) + process_rows(work, options.huge)
             rows += sql_rows(work, options.huge)
+            rows += indicator_rows(1_000_000)
     show(rows)
     out = ROOT / "bench-results" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
     out.parent.mkdir(exist_ok=True)
