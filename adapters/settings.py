@@ -177,6 +177,9 @@ class LimitsSection(Section):
     trip_level: int = _number(
         3, 1, 4, "", "What a tripped guard does: 1 reduce only, 2 no new orders, 3 cancel all, 4 flatten."
     )
+    capital: Money = _text(
+        Decimal(0), "What each strategy may work with, and what it makes of it; 0 for the whole account.", "money"
+    )
     strategies: Entries = _text([], 'Limits of one strategy, such as "ema_cross:max_day_loss=5000".')
 
     def as_units(self) -> dict[str, int]:

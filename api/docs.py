@@ -164,6 +164,7 @@ FIELDS_MEAN: dict[str, dict[str, str]] = {  # a field without a meaning is a Key
         "price": "last close as traded, currency: what one share costs, whatever splits came before; size with it",
         "cash": "free to spend in the instrument's currency: without what working orders and shorts hold",
         "equity": "cash and the value of all positions of the account, in its currency",
+        "capital": "what this strategy may work with, as `equity` is: its own and what it made, or all of that",
         "tick": "smallest price step, adjusted, currency",
         "unit_value": "what one unit is worth at `price`, in the account's currency",
         "lot": "quantities are multiples of it",

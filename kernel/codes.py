@@ -277,6 +277,7 @@ class Reason(IntEnum):
     FLATTENED = 87
     TRAILED = 88
     NO_RATE = 89
+    OVER_CAPITAL = 90
 
 
 REASON_TEXT: dict[Reason, str] = {
@@ -330,6 +331,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.LATE_FILL: "it was filled after its order had ended: is what was to protect it still there?",
     Reason.COLLAR: "its price is further from the mark than limits.collar",
     Reason.STALE_PRICE: "the last price is older than limits.stale_after",
+    Reason.OVER_CAPITAL: "the strategy's positions and orders would be worth more than its capital and what it made",
     Reason.GROSS_OVER_LIMIT: "positions and orders together would be worth more than limits.max_gross",
     Reason.NET_OVER_LIMIT: "long less short would be worth more than limits.max_net",
     Reason.UNDERLYING_OVER_LIMIT: "all there is of the underlying would be worth more than limits.max_underlying",

@@ -23,6 +23,7 @@ from kernel.frame import (
 )
 from kernel.gateway import send_cancel
 from kernel.jit import call_program, jit, jit_call, jit_shared
+from kernel.limits import capital_of
 from kernel.links import settle_links, trailing_trigger
 from kernel.orders import find_slot, first_after
 from kernel.rehearse import fold_answers
@@ -40,6 +41,7 @@ from kernel.tables import (
     position,
     program_of,
     rules,
+    tally,
     touched,
 )
 from kernel.units import PX_MAX, SCALE, to_units
@@ -154,6 +156,9 @@ def _fill_context(s, strategy, instrument):
         if row.num != row.den:
             ctx.entry_price = ctx.entry_price * row.den / row.num
     ctx.cash, ctx.equity = free_cash(s, row.currency) / SCALE, equity_of(s) / SCALE
+    ctx.capital = ctx.equity
+    if a.limited != 0 and capital_of(s, strategy) > 0:
+        ctx.capital = max(0, capital_of(s, strategy) + tally(s, strategy).result) / SCALE
     ctx.tick, ctx.lot = row.tick * m.adjustment / row.px_scale, row.lot
     ctx.regime, ctx.direction, ctx.adjustment = m.regime, m.direction, m.adjustment
     ctx.price, ctx.unit_value, ctx.count = m.mark / row.px_scale, unit_value(s, instrument), 0

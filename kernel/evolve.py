@@ -11,7 +11,7 @@ from kernel.bars import clear_bar, count_trade, is_late
 from kernel.codes import Flag, KillLevel, Kind, Origin, Reason, Status, TimerCode, TradingState, code
 from kernel.directional import take_directional
 from kernel.jit import jit, jit_call, jit_shared
-from kernel.limits import result_of
+from kernel.limits import capital_of, result_of
 from kernel.margin import mark_instrument
 from kernel.orders import count_order, count_recent, open_slot
 from kernel.reports import FIRST_REPORT, LAST_REPORT, fold_charge, fold_report, fold_settled, refuse_report
@@ -321,7 +321,7 @@ def _take_results(s):
         t, limit = tally(s, strategy), limits(s, strategy)
         if a.day != day:
             t.day_result = t.result
-        if strategy == 0 or limit.max_day_loss > 0 or limit.max_drawdown > 0:
+        if strategy == 0 or limit.max_day_loss > 0 or limit.max_drawdown > 0 or capital_of(s, strategy) > 0:
             _take_result(s, strategy, 0)
     a.day = day
 

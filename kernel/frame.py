@@ -114,6 +114,7 @@ CONTEXT = packed_record(  # what `ctx` is inside a strategy
     ("price", "f8"),  # last close as traded: quantity * price is what it costs, whatever splits came before
     ("cash", "f8"),  # free to spend
     ("equity", "f8"),
+    ("capital", "f8"),  # what this strategy may work with: its own and what it made, or the account's equity
     ("tick", "f8"),
     ("unit_value", "f8"),  # what one unit is worth at `price`, in the account's currency
     ("lot", "i8"),

@@ -20,6 +20,7 @@ GROSS, NET, UNDERLYING = (
     code(Reason.NET_OVER_LIMIT),
     code(Reason.UNDERLYING_OVER_LIMIT),
 )
+CAPITAL = code(Reason.OVER_CAPITAL)
 TRADES_OF_DAY, OPEN_ORDERS, ORDERS_OF_DAY = (
     code(Reason.TRADES_OF_DAY),
     code(Reason.OPEN_ORDERS),
@@ -204,9 +205,21 @@ def _refuse_alike(s, e, limit, ts):
     return NONE, 0, 0
 
 
+@jit
+def capital_of(s, strategy):
+    """What a strategy begins with, first currency: its own, or what each has; 0: it works with the whole account."""
+    own = limits(s, strategy).capital
+    return own if own > 0 else limits(s, 0).capital
+
+
 @jit_call
 def _refuse_exposure(s, e, worth, row):
     limit, t = limits(s, row), tally(s, row)
+    if row > 0 and capital_of(s, row) > 0:
+        has = max(0, capital_of(s, row) + result_of(s, row))
+        wants = exposure_of(s, row)[0] + t.notional + worth
+        if wants > has:
+            return CAPITAL, wants, has
     if limit.max_gross > 0 or limit.max_net > 0:
         gross, net = exposure_of(s, row)
         if limit.max_gross > 0 and gross + t.notional + worth > limit.max_gross:

@@ -321,6 +321,10 @@ LIMITS = packed_record(  # settings a LIMIT_CHANGED event can move, in this orde
     ("max_rejects_minute", "i8"),
     ("max_errors_minute", "i8"),
     ("trip_level", "i8"),  # KillLevel of an account's guards; 0 is CANCEL_ALL
+    (
+        "capital",
+        "i8",
+    ),  # of each strategy: its positions and orders are worth no more than this and what it made
 )
 TALLY = packed_record(  # what limits count: row 0 is the account, then one a strategy
     ("messages", "i8"),  # orders, changes and cancels sent

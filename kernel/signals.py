@@ -171,11 +171,11 @@ def target(ctx, qty):
 
 @jit_user
 def target_percent(ctx, share):
-    """The market order that takes this position to `share` of the account's equity (0.1 is a tenth), negative for a
+    """The market order that takes this position to `share` of `ctx.capital` (0.1 is a tenth), negative for a
     short one, at the last price; whole lots, towards zero."""
     if not ctx.unit_value > 0.0:
         return HOLD
-    return target(ctx, whole_lots(share * ctx.equity / ctx.unit_value, ctx.lot))
+    return target(ctx, whole_lots(share * ctx.capital / ctx.unit_value, ctx.lot))
 
 
 @jit_user
@@ -195,10 +195,10 @@ def order_target(one, qty):
 
 @jit_user
 def order_target_percent(ctx, one, share):
-    """In on_slice: as `order_target`, to `share` of the account's equity (0.1 is a tenth) at the last price;
+    """In on_slice: as `order_target`, to `share` of `ctx.capital` (0.1 is a tenth) at the last price;
     nothing for an instrument that has had none."""
     if one.unit_value > 0.0:
-        order_target(one, share * ctx.equity / one.unit_value)
+        order_target(one, share * ctx.capital / one.unit_value)
 
 
 @jit_user

@@ -15,19 +15,19 @@ def qty_of_value(one, value):
 
 @jit_user
 def qty_of_percent(ctx, share):
-    """So many as a share of the account's equity buys: 0.1 is a tenth."""
-    return qty_of_value(ctx, share * ctx.equity)
+    """So many as a share of `ctx.capital` buys: 0.1 is a tenth. That is the account's equity, or the strategy's own."""
+    return qty_of_value(ctx, share * ctx.capital)
 
 
 @jit_user
 def qty_of_risk(ctx, share, distance):
-    """So many that a move of `distance` against them, in prices as `bar` has them, loses `share` of the equity: 0.01
+    """So many that a move of `distance` against them, in prices as `bar` has them, loses `share` of the capital: 0.01
     and `2 * self.atr.value` risk a hundredth with a stop two average true ranges away. (Van K. Tharp, Trade Your Way
     to Financial Freedom, 1998: percent risk.)"""
     if not (distance > 0.0 and ctx.price > 0.0):
         return 0
     loss = ctx.unit_value * distance / (ctx.price * ctx.adjustment)
-    return whole_lots(share * ctx.equity / loss, ctx.lot) if loss > 0.0 else 0
+    return whole_lots(share * ctx.capital / loss, ctx.lot) if loss > 0.0 else 0
 
 
 @jit_user

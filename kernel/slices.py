@@ -11,7 +11,7 @@ from kernel.events import KERNEL, draft, emit
 from kernel.evolve import RUNNING
 from kernel.frame import HOOK_SLICE, INTENTS, NOWHERE, PROGRAM_OK
 from kernel.jit import jit, jit_call
-from kernel.limits import LISTED
+from kernel.limits import LISTED, capital_of
 from kernel.submit import submit
 from kernel.tables import (
     account,
@@ -23,6 +23,7 @@ from kernel.tables import (
     position,
     program_of,
     rules,
+    tally,
     touched,
 )
 from kernel.units import SCALE
@@ -96,6 +97,9 @@ def _fill_context(s, strategy, warming):
     ctx.position, ctx.working, ctx.working_qty, ctx.pending_qty = 0, 0, 0, 0
     ctx.ready, ctx.warming, ctx.entry_price, ctx.price = 1, warming, 0.0, 0.0
     ctx.cash, ctx.equity = free_cash(s, 0) / SCALE, equity_of(s) / SCALE
+    ctx.capital = ctx.equity
+    if capital_of(s, strategy) > 0:
+        ctx.capital = max(0, capital_of(s, strategy) + tally(s, strategy).result) / SCALE
     ctx.tick, ctx.unit_value, ctx.lot, ctx.count = 0.0, 0.0, 1, 0
     ctx.regime, ctx.direction, ctx.adjustment = 0, 0, 1.0
 

@@ -190,6 +190,7 @@ NO_LIMITS = {"allow_short": 1, "max_slices": SLICES, "market_buffer_bps": 0} | d
     ("max_order_qty", "max_order_notional", "max_position_qty"), MONEY_MAX - 1
 )
 OF_ONE_ORDER = LIMITS.names[: LIMITS.names.index("max_slices") + 1]
+WATCHED = ("max_day_loss", "max_drawdown", "max_rejects_minute", "max_errors_minute", "capital")  # after every slice
 LATER_LIMITS = {"max_slices": SLICES}  # what tapes that were begun before there was such a limit go by
 
 
@@ -342,7 +343,7 @@ def _fill_limits(state: State, limits: dict[str, Any], strategies: int) -> None:
         given = limits if number == 0 else own.get(str(number), {})
         for name in LIMITS.names:
             row[name] = given.get(name, LATER_LIMITS.get(name, 0) if number == 0 else NO_LIMITS.get(name, 0))
-        watched = any(row[name] for name in ("max_day_loss", "max_drawdown", "max_rejects_minute", "max_errors_minute"))
+        watched = any(row[name] for name in WATCHED)
         state.account[0].guarded |= int(watched)
         state.account[0].limited |= int(any(row[name] for name in LIMITS.names[len(OF_ONE_ORDER) :]))
     state.tallies[0].result = state.tallies[0].day_result = state.tallies[0].peak = state.account[0].peak

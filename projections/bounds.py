@@ -10,6 +10,7 @@ UNITS: Mapping[Reason, str] = {
     **dict.fromkeys((Reason.COLLAR, Reason.PRICE_NOT_POSITIVE), PX),
     **dict.fromkeys((Reason.CASH, Reason.NOTIONAL_OVER_LIMIT, Reason.DAY_LOSS), MONEY),
     **dict.fromkeys((Reason.GROSS_OVER_LIMIT, Reason.NET_OVER_LIMIT, Reason.UNDERLYING_OVER_LIMIT), MONEY),
+    Reason.OVER_CAPITAL: MONEY,
     **dict.fromkeys((Reason.STALE_PRICE, Reason.DUPLICATE_ORDER), SPAN),
     **dict.fromkeys((Reason.TIME_PASSED, Reason.INSTRUMENT_EXPIRED), MOMENT),
     Reason.DRAWDOWN: SHARE,

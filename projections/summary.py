@@ -249,7 +249,7 @@ def _settings(config: RunConfig) -> dict[str, str]:
     return shown
 
 
-MONEY_LIMITS = ("max_order_notional", "max_gross", "max_net", "max_underlying", "max_day_loss")
+MONEY_LIMITS = ("max_order_notional", "max_gross", "max_net", "max_underlying", "max_day_loss", "capital")
 SPAN_LIMITS = ("stale_after", "duplicate_within", "repeat_within")
 ALWAYS = ("allow_short", "market_buffer_bps")  # 0 says something
 

@@ -22,8 +22,8 @@ TAPE = {
     "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "0d91a630dfec254ea288573e43ae82074fad10269f419198301f7f20b07419ff",
-    "heavy": "32002ca4d76df1e1b5dcb1e0022b29f87841a0d67d6d9f7652a7a5315c077f07",
+    "light": "ef7ce66a2dc01cf0a48f9050c72372a5414e3f436fbaea46705174949fac8fa0",
+    "heavy": "b7fc5c71dab2211f2f6c8ba7add11212dea729dbe7ff3db0838b38a7084d2b2f",
 }
 
 
