@@ -39,13 +39,13 @@ def run(days=0, trades=0, **changes):
         "seconds": None, "inputs_per_second": None, "cash": cash, "final_equity": equity[-1] if days else cash,
         "realized": 0, "unrealized": 0, "fees": 0, "dividends": 0, "market_value": 0, "max_drawdown": 0,
         "max_drawdown_fraction": 0.0, "max_drawdown_ts": None, "max_drawdown_fraction_ts": None, "signals": 0, "orders": 0, "fills": 0, "denied": 0,
-        "denied_reasons": [], "faults": [], "anomalies": 0, "anomaly_reasons": [], "trips": [], "charges": [], "settlements": [],
+        "denied_reasons": [], "faults": [], "anomalies": 0, "anomaly_reasons": [], "trips": [], "charges": [], "settlements": [], "regimes": None,
         "equity": {"ts": ts, "equity": equity, "peak": peak, "exposure": [i % 2 * cash // 2 for i in range(days)]},
         "trades": [
             {"strategy": "EmaCross", "symbol": f"SYM{i}", "side": "LONG", "qty": 5, "opened_ts": START + i,
              "closed_ts": None if i == trades - 1 else START + i + 60, "entry_px": 1000000, "px_scale": 10_000,
              "exit_px": None if i == trades - 1 else 1012345,
-             "pnl": (i - 1) * 10_000, "fees": 1234} for i in range(trades)
+             "pnl": (i - 1) * 10_000, "fees": 1234, "regime": None} for i in range(trades)
         ],
         "by_instrument": [{"symbol": "SYM0", **row}] if trades else [],
         "by_strategy": [{"strategy": "EmaCross", **row}] if trades else [],
