@@ -14,7 +14,7 @@ from api.report_chart import WIDTH, place_times
 from api.report_format import count_text, money_text, percent_text
 from projections.statistics import ratio
 
-NAMES = {"TREND": "Trend", "RANGE": "Range", "VOLATILE": "Volatile", "UNKNOWN": "Not known yet"}
+NAMES = {"TREND": "Trend", "RANGE": "Range", "VOLATILE": "Volatile", "UNKNOWN": "Unknown"}
 HEIGHT = 20  # of a strip
 SHAPES = {  # class in the page: (regime, directions, top and bottom of the block)
     "rising": ("TREND", (0, 1), 0, 12),
@@ -128,10 +128,12 @@ def _block(start: int, end: int, shape: str) -> str:
     return f"M{start} {top}H{end}V{bottom}H{start}Z"
 
 
-def _mark(run: Run) -> tuple[float, str, bool] | None:
-    """(percent, arrow, whether it is for wide screens) of a trend's block that has room for it."""
+def _mark(run: Run) -> tuple[float, int, str, bool] | None:
+    """(x and y in percent, arrow, whether it is for wide screens) of a trend's block that has room for it."""
     start, end, shape = run
     wide = 100 * (end - start) / COLUMNS
     if shape not in ("rising", "falling") or wide < MARK_LEAST:
         return None
-    return round(50 * (start + end) / COLUMNS, 2), "▲" if shape == "rising" else "▼", wide < MARK_PHONE
+    _, _, top, bottom = SHAPES[shape]
+    x, y = round(50 * (start + end) / COLUMNS, 2), round(50 * (top + bottom) / HEIGHT)
+    return x, y, "▲" if shape == "rising" else "▼", wide < MARK_PHONE
