@@ -13,6 +13,7 @@ import jinja2
 
 from api import report_format as fmt
 from api.report_chart import build_charts
+from api.report_regimes import HEIGHT, key_paths, regime_rows, strips
 from api.report_terminal import terminal_report
 from projections.statistics import figures, monthly_returns, ratio
 
@@ -125,6 +126,10 @@ def _view(data):
         "points": _hover_points(data, charts, words) if charts else [],
         "months": _month_table(data),
         "month_names": MONTHS,
+        "strips": strips(data),
+        "strip_height": HEIGHT,
+        "key_paths": key_paths(),
+        "regimes": regime_rows(data) if data["regimes"] else [],
         "instruments": _bar_list(data["by_instrument"], "symbol"),
         "strategies": _bar_list(data["by_strategy"], "strategy"),
         "charges": fmt.charge_table(data["charges"], SEGMENTS_MOST) if data["charges"] else None,

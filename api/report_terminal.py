@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api import report_format as fmt
+from api.report_regimes import summary_line
 from projections.statistics import figures
 
 COLUMNS, ROWS = 60, 5  # of the equity curve, in characters; a braille character holds 2 x 4 dots
@@ -38,6 +39,8 @@ def terminal_report(data, console):
     console.print(_figures_panel(data, run_figures, text))
     if data["denied"]:
         console.print(_denials(data, text))
+    if data["regimes"]:
+        console.print(text(summary_line(data)))
     if len(data["equity"]["equity"]) > 1:
         console.print(_curve(data, plain, text))
     if data["trades"]:

@@ -16,6 +16,7 @@ from projections.checkpoint import load_checkpoint, restore_fold, save_checkpoin
 from projections.folding import fold_batch
 from projections.names import RunConfig, instrument_rows, make_fold, read_config
 from projections.orders import Orders
+from projections.regimes import add_regimes
 from projections.rows import add_rows, save_account, save_positions
 from projections.settled import add_settled
 from projections.tables import drop_tape, insert
@@ -101,6 +102,7 @@ class Projector:
         folded = fold_batch(self._fold, rows)
         add_rows(self.connection, self.tape, self._run, folded, notes)
         add_settled(self.connection, self.tape, self._run, folded, notes)
+        add_regimes(self.connection, self.tape, self._run, folded)
         if self._changes:
             add_changes(self.connection, self.tape, self._run, folded)
         self._orders.add(folded, notes)

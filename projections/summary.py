@@ -13,10 +13,14 @@ from projections.assumptions import assumptions
 from projections.bounds import amount, span_text
 from projections.exact import worth
 from projections.names import RunConfig, read_config
+from projections.regimes import regime_report
 
 TRADES = """
-SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees, currency
-FROM trades JOIN run_instruments USING (tape, symbol) WHERE tape = ? ORDER BY opened_seq, strategy, symbol
+SELECT strategy, symbol, side, max_qty AS qty, opened_ts, closed_ts, entry_px, exit_px, px_scale, pnl, fees,
+       currency, regime
+FROM trades JOIN run_instruments USING (tape, symbol)
+JOIN (SELECT tape, strategy, symbol, opened_seq, regime FROM v_trade_regimes) USING (tape, strategy, symbol, opened_seq)
+WHERE tape = ? ORDER BY opened_seq, strategy, symbol
 """
 HELD = """
 SELECT strategy, symbol, qty, cost, realized, fees, dividends, mark, num, den, currency,
@@ -65,11 +69,16 @@ REASONS = "SELECT reason, count(*) AS count FROM {rows} GROUP BY reason ORDER BY
 DENIED = REASONS.format(rows="orders WHERE tape = ? AND status = 'DENIED'")
 ANOMALIES = REASONS.format(rows="anomalies WHERE tape = ?")
 WORST = """
-SELECT {worst} AS worst, w.ts AS low_ts,
-       (SELECT min(ts) FROM equity e WHERE e.tape = w.tape AND e.seq <= w.seq AND e.seq > coalesce(
-            (SELECT max(seq) FROM equity b WHERE b.tape = w.tape AND b.seq < w.seq AND b.peak <> w.peak), -1)
-       ) AS peak_ts
-FROM equity w WHERE w.tape = ? AND {worst} > 0 ORDER BY {worst} DESC, w.seq LIMIT 1
+WITH low AS MATERIALIZED (
+    SELECT tape, seq, ts, peak, {worst} AS worst FROM equity WHERE tape = ? AND {worst} > 0 ORDER BY {worst} DESC, seq
+    LIMIT 1
+), before AS MATERIALIZED (
+    SELECT max(b.seq) AS seq FROM equity b, low WHERE b.tape = low.tape AND b.seq < low.seq AND b.peak <> low.peak
+)
+SELECT worst, ts AS low_ts,
+       (SELECT min(e.ts) FROM equity e, low, before
+        WHERE e.tape = low.tape AND e.seq <= low.seq AND e.seq > coalesce(before.seq, -1)) AS peak_ts
+FROM low
 """  # the kernel's own figure, of every slice; its times are those of the first points that know the fall and its peak
 
 
@@ -106,6 +115,7 @@ def run_report(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, An
     account = rows_as_dicts(connection, "SELECT * FROM accounts WHERE tape = ?", [tape])[0]
     point = _last_point(connection, tape, account)
     held = _held(connection, tape, point["unrealized"])
+    trades = in_own(connection, tape, rows_as_dicts(connection, TRADES, [tape]), "pnl", "fees")
     inputs = rows_as_dicts(connection, INPUTS, [tape])[0]
     checkpoint = rows_as_dicts(connection, "SELECT * FROM checkpoint WHERE tape = ?", [tape])[0]
     return {
@@ -127,7 +137,8 @@ def run_report(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, An
         "charges": _charges(connection, tape),
         "settlements": _settlements(connection, tape),
         "equity": _equity(connection, tape),
-        "trades": in_own(connection, tape, rows_as_dicts(connection, TRADES, [tape]), "pnl", "fees"),
+        "regimes": regime_report(connection, tape, trades),
+        "trades": trades,
         "by_instrument": _sums(held, "symbol"),
         "by_strategy": _sums(held, "strategy"),
         "strategies": [
@@ -183,7 +194,7 @@ def _drawdown(connection: duckdb.DuckDBPyConnection, tape: str) -> dict[str, Any
     """The deepest fall in money and the largest as a share of its peak, which may be two, each with its (from, to)."""
     found: dict[str, Any] = {}
     for name, column, none in (("", "max_drawdown", 0), ("_fraction", "max_drawdown_share", 0.0)):
-        worst = rows_as_dicts(connection, WORST.format(worst=f"w.{column}"), [tape])
+        worst = rows_as_dicts(connection, WORST.format(worst=column), [tape])
         row = worst[0] if worst else {"worst": none, "low_ts": None}
         found[f"max_drawdown{name}"] = row["worst"]
         found[f"max_drawdown{name}_ts"] = (row["peak_ts"], row["low_ts"]) if worst else None

@@ -29,6 +29,7 @@ READ_MODELS = (
     "settlements",
     "denials",
     "trips",
+    "regimes",
     "order_changes",
     "position_changes",
     "account_changes",

@@ -10,6 +10,7 @@ from rich.console import Console
 from api import report_format as fmt
 from api.report import html_report, terminal_report
 from api.report_chart import WIDTH, build_charts, downsample, place_times, time_ticks, value_ticks
+from api.report_regimes import strips
 from api.report_terminal import COLUMNS, braille_curve
 
 START = 1_704_080_700 * 10**9  # 2024-01-01 09:15 in Kolkata
@@ -39,13 +40,13 @@ def run(days=0, trades=0, **changes):
         "seconds": None, "inputs_per_second": None, "cash": cash, "final_equity": equity[-1] if days else cash,
         "realized": 0, "unrealized": 0, "fees": 0, "dividends": 0, "market_value": 0, "max_drawdown": 0,
         "max_drawdown_fraction": 0.0, "max_drawdown_ts": None, "max_drawdown_fraction_ts": None, "signals": 0, "orders": 0, "fills": 0, "denied": 0,
-        "denied_reasons": [], "faults": [], "anomalies": 0, "anomaly_reasons": [], "trips": [], "charges": [], "settlements": [],
+        "denied_reasons": [], "faults": [], "anomalies": 0, "anomaly_reasons": [], "trips": [], "charges": [], "settlements": [], "regimes": None,
         "equity": {"ts": ts, "equity": equity, "peak": peak, "exposure": [i % 2 * cash // 2 for i in range(days)]},
         "trades": [
             {"strategy": "EmaCross", "symbol": f"SYM{i}", "side": "LONG", "qty": 5, "opened_ts": START + i,
              "closed_ts": None if i == trades - 1 else START + i + 60, "entry_px": 1000000, "px_scale": 10_000,
              "exit_px": None if i == trades - 1 else 1012345,
-             "pnl": (i - 1) * 10_000, "fees": 1234} for i in range(trades)
+             "pnl": (i - 1) * 10_000, "fees": 1234, "regime": None} for i in range(trades)
         ],
         "by_instrument": [{"symbol": "SYM0", **row}] if trades else [],
         "by_strategy": [{"strategy": "EmaCross", **row}] if trades else [],
@@ -158,6 +159,55 @@ def test_nothing_from_outside_and_a_strict_policy(days):
     assert "default-src 'none'" in policy and "unsafe" not in policy
     body = re.sub(r"<script.*?</script>", "", text[text.index("<main>") :], flags=re.S)
     assert not re.search(r"\b(nan|inf|none|undefined)\b", body.replace('preserveAspectRatio="none"', ""), re.I)
+
+
+def regimes(**changes):
+    """Ten days up, then a range, a trend down, and a volatile end, of one instrument; another traded less."""
+    points = {"TREND": 40, "RANGE": 20, "VOLATILE": 10, "UNKNOWN": 10}
+    at = [START + day * DAY for day in (10, 30, 50, 70)]
+    one = {
+        "symbol": "SYM<0>", "points": points, "ts": at,
+        "regime": ["TREND", "RANGE", "TREND", "VOLATILE"], "direction": [1, 1, -1, -1],
+    }  # fmt: skip
+    rows = [
+        {"regime": name, "points": points[name], "trades": 3, "closed": 2, "won": 1, "net": net}
+        for name, net in (("TREND", -50_0000), ("RANGE", 100_0000), ("VOLATILE", 0), ("UNKNOWN", 0))
+    ]
+    return {"instruments": [one], "left_out": 1, "rows": rows} | changes
+
+
+def test_regimes_are_told_by_shape_and_in_words():
+    data = run(81, 2, regimes=regimes())
+    [strip] = strips(data)
+    assert [shape for shape, _ in strip["paths"]] == ["rising", "falling", "range", "volatile"]
+    paths = {shape: [int(x) for x in re.findall(r"[MH](\d+)", path)] for shape, path in strip["paths"]}
+    assert paths == {
+        "rising": [200, 600, 200], "range": [600, 1000, 600], "falling": [1000, 1400, 1000], "volatile": [1400, 1600, 1400]
+    }  # fmt: skip
+    assert [(x, arrow) for x, _, arrow, _ in strip["marks"]] == [(25.0, "▲"), (75.0, "▼")]
+    page = html_report(data)
+    words = "SYM&lt;0&gt;: Trend 50.0%, Range 25.0%, Volatile 12.5%, Unknown 12.5% of the time, 3 changes"
+    assert f'role="img" aria-label="{words}"' in page and "1 instrument that traded less is left out" in page
+    assert re.search(r">Trend</th><td class=\"n\">50.0%</td><td class=\"n\">3</td><td class=\"n\">50.0%</td>", page)
+    said = next(line for line in printed(data).splitlines() if line.startswith("Regimes"))
+    assert said == "Regimes: trend 50%, -₹50 in 3; range 25%, +₹100 in 3; volatile 12%, ₹0 in 3"
+
+
+def test_a_strip_shows_what_took_most_of_each_column():
+    """Ten thousand changes make a short path, and a time too short for a column does not hide the others."""
+    count = 10_000
+    ts = [START + DAY + i * DAY // 200 for i in range(count)]
+    names = ["TREND" if i % 10 else "VOLATILE" for i in range(count)]
+    one = {"symbol": "S", "points": {"TREND": 1}, "ts": ts, "regime": names, "direction": [1] * count}
+    [strip] = strips(run(51, 0, regimes=regimes(instruments=[one])))
+    assert [shape for shape, _ in strip["paths"]] == ["rising"]
+    assert len(strip["paths"][0][1]) < 40
+
+
+def test_without_regimes_there_is_none_of_it():
+    page = html_report(run(30, 2))
+    assert "By regime" not in page and 'class="pane strip"' not in page and "Regimes" not in printed(run(30, 2))
+    assert strips(run(1, regimes=regimes())) == []  # one point is no time axis
 
 
 def test_trips_are_marked_on_the_equity_line():

@@ -271,8 +271,8 @@ def test_what_is_not_there(strategy_file, tmp_path):
 
 
 def test_what_may_be_called_is_documented():
-    """The lists of docs/strategies.md are those of the check."""
-    text = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    """The lists of docs/strategy-reference.md are those of the check."""
+    text = (Path(__file__).parents[3] / "docs" / "strategy-reference.md").read_text(encoding="utf-8")
     assert " ".join(allowed.BUILTINS) + "\n" in text
     listed = " ".join(text.split())
     assert "math: " + " ".join(allowed.MATH) in listed
