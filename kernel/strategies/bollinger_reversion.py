@@ -7,8 +7,8 @@ class BollingerReversion:
 
     What left the band is bought only on its way back, since a close outside alone may begin a trend.
 
-    Source: J. Bollinger, Bollinger on Bollinger Bands, 2001; reversion to the middle as in P. Kaufman, Trading Systems and
-    Methods, 2013.
+    Source: J. Bollinger, Bollinger on Bollinger Bands, 2001; reversion to the middle as in P. Kaufman, Trading Systems
+    and Methods, 2013.
     Parameters: a larger `multiple` asks for a rarer fall; `stop` is in widths of the half band, from the close that was
     bought: below 1 it is hit by noise.
     Fails: in trends, where prices walk along a band and each return to it is brief, and in gaps through the stop.

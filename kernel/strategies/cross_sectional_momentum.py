@@ -12,8 +12,8 @@ class CrossSectionalMomentum:
     condition of a rise as in G. Antonacci, Dual Momentum Investing, 2014.
     Parameters: `lookback` and `skip` are the 12 and the 1 of "12-1" in daily bars; `keep` instruments are held, fewer
     where fewer rose more than `least`, and the rest is cash.
-    Fails: when markets turn sharply, above all after crashes, when last year's losers rise most; with few instruments it is
-    a bet on two or three of them.
+    Fails: when markets turn sharply, above all after crashes, when last year's losers rise most; with few instruments
+    it is a bet on two or three of them.
     """
 
     lookback = Param(252, low=2, high=2000, doc="bars over which the rise is measured")

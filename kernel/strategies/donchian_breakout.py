@@ -1,19 +1,33 @@
-from onetape import HOLD, Atr, Donchian, Float, Int, Param, buy, cancel, reduce_only, sell, sell_stop, strategy, whole_lots
+from onetape import (
+    HOLD,
+    Atr,
+    Donchian,
+    Float,
+    Int,
+    Param,
+    buy,
+    cancel,
+    reduce_only,
+    sell,
+    sell_stop,
+    strategy,
+    whole_lots,
+)
 
 
 @strategy
 class DonchianBreakout:
     """Turtles: buy a close above the high of 20 bars, add as it rises, leave below the low of 10, stop at 2 ATR.
 
-    A unit risks the same wherever it is bought: `risk` of the equity for a move of one ATR. Every half ATR of profit adds
-    one, up to `units`, and takes the stop of all of them up to `stop` ATR below the last. Long only; the Turtles' rule to
-    pass over a breakout after a winner is left out.
+    A unit risks the same wherever it is bought: `risk` of the equity for a move of one ATR. Every half ATR of profit
+    adds one, up to `units`, and takes the stop of all of them up to `stop` ATR below the last. Long only; the Turtles'
+    rule to pass over a breakout after a winner is left out.
 
     Source: the Turtles' System 1, taught by R. Dennis and W. Eckhardt, 1983; C. Faith, Way of the Turtle, 2007.
-    Parameters: a longer `entry` trades less and later; `risk` times `units` times `stop` is what a false start costs; `most`
-    caps the value of a unit, so that a calm instrument does not take all cash.
-    Fails: in sideways markets, where most breakouts are false: a third of the trades win, and have to pay for the rest. A gap
-    through the stop costs more than was risked.
+    Parameters: a longer `entry` trades less and later; `risk` times `units` times `stop` is what a false start costs;
+    `most` caps the value of a unit, so that a calm instrument does not take all cash.
+    Fails: in sideways markets, where most breakouts are false: a third of the trades win, and have to pay for the rest.
+    A gap through the stop costs more than was risked.
     """
 
     entry = Param(20, low=2, high=500, doc="bars of the channel whose high is bought")

@@ -43,17 +43,17 @@ def leave(ctx):
 
 @strategy
 class OpeningRangeBreakout:
-    """Follow the first close outside the session's opening range, with a stop at its other side, and be flat before the close.
+    """Follow the first close outside the session's opening range; stop at its other side, flat before the close.
 
-    The first minutes hold the night's news; the side on which they are left is often the day's. Each side is tried once a
-    day. It leaves `hold` minutes after the session opened; positions are INTRADAY, so that `--square-off` closes them as well.
-    The session opens when the calendar says, without one with the day's first bar.
+    The first minutes hold the night's news; the side on which they are left is often the day's. Each side is tried once
+    a day. It leaves `hold` minutes after the session opened; positions are INTRADAY, so that `--square-off` closes them
+    as well. The session opens when the calendar says, without one with the day's first bar.
 
     Source: T. Crabel, Day Trading with Short Term Price Patterns and Opening Range Breakout, 1990.
-    Parameters: longer `minutes` give a wider range, fewer trades and a farther stop; `risk` is what the stop costs; `hold` has
-    to end within the session: 360 of NSE's 375 minutes, of New York's 390.
-    Fails: on days without direction, when the range is left and found again, and where costs are large beside the range.
-    A daily bar has no opening range: there it never trades.
+    Parameters: longer `minutes` give a wider range, fewer trades and a farther stop; `risk` is what the stop costs;
+    `hold` has to end within the session: 360 of NSE's 375 minutes, of New York's 390.
+    Fails: on days without direction, when the range is left and found again, and where costs are large beside the
+    range. A daily bar has no opening range: there it never trades.
     """
 
     minutes = Param(15, low=1, high=240, doc="minutes of the opening range")
@@ -64,6 +64,7 @@ class OpeningRangeBreakout:
     range = OpeningRange(minutes)
     session = Int(-1)
     opened = Int()  # ns UTC
+    calendar = Int()  # 1: the run has one for it, so that a bar without `session_open` is outside its hours
     tried = Int()  # sides of the day: LONG, SHORT, both
 
     def on_bar(self, bar, ctx):
@@ -71,10 +72,11 @@ class OpeningRangeBreakout:
         if stale:
             self.session, self.opened, self.tried = bar.session, bar.ts_open, 0
         if bar.session_open > 0:
-            self.opened = bar.session_open
+            self.calendar, self.opened = 1, bar.session_open
         if ctx.pending_qty != 0:
             return HOLD
-        late = bar.ts >= self.opened + self.hold * MINUTE
+        outside = self.calendar == 1 and bar.session_open == 0
+        late = outside or bar.ts >= self.opened + self.hold * MINUTE
         if ctx.position != 0:  # one of another day is a position that could not be closed in time
             return leave(ctx) if late or stale else HOLD
         if late:

@@ -21,17 +21,17 @@ def learn(self, hedge, y, x):
 
 @strategy
 class PairsZscore:
-    """Two instruments that go together: sell the one that ran ahead, buy the other, and close both when they meet again.
+    """Two instruments that go together: sell the one that ran ahead, buy the other, close both when they meet.
 
-    A regression of the logarithms, log(first) = a + hedge * log(second), is carried along: means, variances and covariance
-    are plain over the first `period` slices and exponentially weighted with 1 / period after that. z is how far, in
-    standard deviations of its residual, the pair is from the line of the slices before. Where a leg was denied or
-    lost, the other is closed.
+    A regression of the logarithms, log(first) = a + hedge * log(second), is carried along: means, variances and
+    covariance are plain over the first `period` slices and exponentially weighted with 1 / period after that. z is how
+    far, in standard deviations of its residual, the pair is from the line of the slices before. Where a leg was denied
+    or lost, the other is closed.
 
     Source: E. Gatev, W. Goetzmann and K. Rouwenhorst, Pairs Trading, Review of Financial Studies 19:3, 2006; hedge by
     regression as in E. Chan, Algorithmic Trading, 2013; weights of RiskMetrics, 1996.
-    Parameters: `first` and `second` are numbers of instruments in the run, in the order of `--symbols`; `enter` and `leave` are
-    |z|; beyond `stop` it gives up until |z| is below `leave` again.
+    Parameters: `first` and `second` are numbers of instruments in the run, in the order of `--symbols`; `enter` and
+    `leave` are |z|; beyond `stop` it gives up until |z| is below `leave` again.
     Fails: when the two part for good (a merger, a new business): then z comes back only because the regression has
     forgotten. Needs short sales, and pays for two legs.
     """

@@ -3,15 +3,15 @@ from onetape import HOLD, Param, Rsi, Sma, strategy, target, target_percent
 
 @strategy
 class RsiMeanReversion:
-    """Buy a short, sharp fall (RSI of 2 bars below 10) within a long uptrend; sell once the close is above its 5-bar mean.
+    """Buy a short, sharp fall (RSI of 2 bars below 10) in a long uptrend; sell on a close above the 5-bar mean.
 
     Sellers of a few days in a rising market are often in a hurry, and are paid back within days.
 
     Source: L. Connors and C. Alvarez, Short Term Trading Strategies That Work, 2008 (RSI-2); RSI of J. W. Wilder, 1978.
     Parameters: a lower `oversold` trades less often after deeper falls; `trend` is the average that the close has to be
     above; `recovery` is the short mean at which it leaves.
-    Fails: when the long trend breaks: it has no stop, by the authors' design, and holds what falls until a bounce. Wins are
-    many and small, losses few and large.
+    Fails: when the long trend breaks: it has no stop, by the authors' design, and holds what falls until a bounce. Wins
+    are many and small, losses few and large.
     """
 
     period = Param(2, low=2, high=50, doc="bars of the RSI")

@@ -9,8 +9,8 @@ class Supertrend:
     first close beyond it.
 
     Source: O. Seban, Tout le monde mérite d'être riche, 2008.
-    Parameters: `multiple` is the room a trend has to breathe: 3 on daily bars; smaller turns sooner and more often. `short`
-    1 sells short as well.
+    Parameters: `multiple` is the room a trend has to breathe: 3 on daily bars; smaller turns sooner and more often.
+    `short` 1 sells short as well.
     Fails: without a trend it turns at the worst prices again and again, each time for about `multiple` ATR; it gives
     back as much at the end of every trend.
     """

@@ -8,10 +8,11 @@ class VolatilityTarget:
     Volatility of the last weeks says much about that of the next and little about returns, so a position that is scaled
     by its inverse has steadier risk for about the same return. Long only: it times risk, not direction.
 
-    Source: A. Moreira and T. Muir, Volatility-Managed Portfolios, Journal of Finance 72:4, 2017; the buffer as in R. Carver,
-    Systematic Trading, 2015.
-    Parameters: `goal` is what `share` of the equity would lose or win in a year, one standard deviation; `most` caps the
-    position in calm times; `buffer` keeps it from trading every bar; `bars_a_year` has to fit the bars (252 for daily).
+    Source: A. Moreira and T. Muir, Volatility-Managed Portfolios, Journal of Finance 72:4, 2017; the buffer as in R.
+    Carver, Systematic Trading, 2015.
+    Parameters: `goal` is what `share` of the equity would lose or win in a year, one standard deviation; `most` caps
+    the position in calm times; `buffer` keeps it from trading every bar; `bars_a_year` has to fit the bars (252 for
+    daily).
     Fails: in crashes out of calm, when it holds most, and in sharp recoveries, when it holds least.
     """
 

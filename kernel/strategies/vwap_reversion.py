@@ -37,12 +37,13 @@ def leave(ctx):
 class VwapReversion:
     """Fade what strays from the session's average price: in when it comes back inside a band, out at the VWAP.
 
-    Large orders are worked around the volume-weighted average price and pull prices to it. Nothing is bought in the first
-    `settle` minutes, when the bands are made of few trades; all is closed `hold` minutes after the opening. Positions are
-    INTRADAY, so that `--square-off` closes them as well. The session opens when the calendar says, or the first bar.
+    Large orders are worked around the volume-weighted average price and pull prices to it. Nothing is bought in the
+    first `settle` minutes, when the bands are made of few trades; all is closed `hold` minutes after the opening.
+    Positions are INTRADAY, so that `--square-off` closes them as well. The session opens when the calendar says, or the
+    first bar.
 
-    Source: S. Berkowitz, D. Logue and E. Noser, The Total Cost of Transactions on the NYSE, Journal of Finance 43:1, 1988
-    (VWAP); B. Shannon, Maximum Trading Gains with Anchored VWAP, 2023 (trading around it).
+    Source: S. Berkowitz, D. Logue and E. Noser, The Total Cost of Transactions on the NYSE, Journal of Finance 43:1,
+    1988 (VWAP); B. Shannon, Maximum Trading Gains with Anchored VWAP, 2023 (trading around it).
     Parameters: a larger `multiple` asks for a rarer stretch; `stop` is in deviations beyond the band that was crossed.
     Fails: on trend days, when the average never catches up with the price; on instruments whose costs are large beside
     the band. Without volume (an index) or on daily bars it never trades.
@@ -57,6 +58,7 @@ class VwapReversion:
     vwap = Vwap(multiple)
     session = Int(-1)
     opened = Int()  # ns UTC
+    calendar = Int()  # 1: the run has one for it, so that a bar without `session_open` is outside its hours
     outside = Int()  # the last close: 1 above the upper band, -1 below the lower one
 
     def on_bar(self, bar, ctx):
@@ -64,17 +66,18 @@ class VwapReversion:
         if stale:
             self.session, self.opened, self.outside = bar.session, bar.ts_open, 0
         if bar.session_open > 0:
-            self.opened = bar.session_open
+            self.calendar, self.opened = 1, bar.session_open
         before = self.outside
         self.outside = int(bar.close > self.vwap.upper) - int(bar.close < self.vwap.lower)
         if ctx.pending_qty != 0:
             return HOLD
         minutes = (bar.ts - self.opened) // MINUTE
+        late = minutes >= self.hold or (self.calendar == 1 and bar.session_open == 0)
         side = 1 if ctx.position > 0 else -1
         if ctx.position != 0:
             back = side * (bar.close - self.vwap.value) >= 0.0
-            return leave(ctx) if back or stale or minutes >= self.hold else HOLD
-        if self.outside != 0 or before == 0 or not self.settle <= minutes < self.hold:
+            return leave(ctx) if back or stale or late else HOLD
+        if self.outside != 0 or before == 0 or late or minutes < self.settle:
             return HOLD
         if before * (bar.close - self.vwap.value) <= 0.0 or (before > 0 and self.short == 0):
             return HOLD
