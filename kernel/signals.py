@@ -225,13 +225,20 @@ def bracket(ctx, entry, stop_loss=0.0, take_profit=0.0, trail=0.0):
     if entry.action == NOTHING:
         return
     place(ctx, entry)
-    first, side, qty, here = ctx.count, -entry.side, entry.qty, entry.instrument
+    first = ctx.count
     if stop_loss > 0.0:
-        place(ctx, _with_flags(_order(side, qty, _STOP, 0.0, stop_loss, 0.0, here, 0.0), _HELD | _OCO, first))
+        place(ctx, _exit(entry, _STOP, 0.0, stop_loss, 0.0, first))
     if trail > 0.0:
-        place(ctx, _with_flags(_order(side, qty, _TRAILING, 0.0, 0.0, trail, here, 0.0), _HELD | _OCO, first))
+        place(ctx, _exit(entry, _TRAILING, 0.0, 0.0, trail, first))
     if take_profit > 0.0:
-        place(ctx, _with_flags(_order(side, qty, _LIMIT, take_profit, 0.0, 0.0, here, 0.0), _HELD | _OCO, first))
+        place(ctx, _exit(entry, _LIMIT, take_profit, 0.0, 0.0, first))
+
+
+@jit_user
+def _exit(entry, order_type, price, trigger_price, trail, first):
+    """One of the exits of `entry`, of its product, that wait for it; `first` is its number in this call."""
+    order = _order(-entry.side, entry.qty, order_type, price, trigger_price, trail, entry.instrument, 0.0)
+    return _with_flags(with_product(order, entry.product), _HELD | _OCO, first)
 
 
 @jit_user
@@ -241,7 +248,8 @@ def when_filled(ctx, entry, then):
     if entry.action == NOTHING:
         return
     place(ctx, entry)
-    place(ctx, _with_flags(then, _HELD, ctx.count))
+    product = then.product if then.product != 0 else entry.product
+    place(ctx, _with_flags(with_product(then, product), _HELD, ctx.count))
 
 
 @jit_user

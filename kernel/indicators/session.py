@@ -49,11 +49,12 @@ def _update_pivots(m, bar):
 @jit_indicator
 def _update_opening(m, bar):
     if m.count == 0 or bar.session != m.session:
-        m.session, m.opened, m.bars = bar.session, bar.ts_open, 0
+        m.session, m.opened, m.bars, m.told = bar.session, bar.ts_open, 0, 0
         m.upper = m.lower = math.nan
     m.count += 1
-    if m.bars == 0:  # the calendar knows when it opened, or the first bar does
-        m.opened = bar.session_open if bar.session_open > 0 else m.opened
+    if m.told == 0 and bar.session_open > 0:  # the calendar knows when it opened: bars before that do not count
+        m.opened, m.bars, m.told = bar.session_open, 0, 1
+        m.upper = m.lower = math.nan
     ends = m.opened + m.minutes * MINUTE
     if m.opened <= bar.ts_open < ends:
         m.high = bar.high if m.bars == 0 else max(m.high, bar.high)
@@ -127,4 +128,4 @@ class OpeningRange(Indicator):
         super().__init__(minutes=minutes)
 
     def fields(self) -> list[tuple]:
-        return [*((name, "i8") for name in ("session", "opened", "bars")), ("high", "f8"), ("low", "f8")]
+        return [*((name, "i8") for name in ("session", "opened", "bars", "told")), ("high", "f8"), ("low", "f8")]
