@@ -30,7 +30,7 @@ class MlExample(PythonStrategy):
     cost = Param(0.0005, low=0.0, high=0.1, doc="what a round trip takes, as a share of the price: less is no rise")
     enter = Param(0.55, low=0.01, high=0.99, doc="probability above which it buys")
     leave = Param(0.45, low=0.01, high=0.99, doc="probability below which it sells")
-    learn = Param(200, low=1, doc="rows to learn from before the first trade")
+    learn = Param(100, low=1, doc="rows to learn from before the first trade")
     rate = Param(0.05, low=0.0001, high=1.0, doc="size of a step of learning")
     decay = Param(0.001, low=0.0, high=0.1, doc="share by which a step forgets what was learnt")
     lots = Param(1, low=1, doc="lots bought")

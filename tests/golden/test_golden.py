@@ -22,8 +22,8 @@ TAPE = {
     "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "0d91a630dfec254ea288573e43ae82074fad10269f419198301f7f20b07419ff",
-    "heavy": "32002ca4d76df1e1b5dcb1e0022b29f87841a0d67d6d9f7652a7a5315c077f07",
+    "light": "dffd2dc5db70ef54ecf21d79ecf4ec3f6c87875bb12bdfed6b8ed12d35a82918",
+    "heavy": "86ff39b1e3db2241fe1cb170c2b55fb4676ddbd63a7188260165e3d535480b1c",
 }
 
 

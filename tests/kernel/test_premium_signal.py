@@ -5,6 +5,7 @@ import pytest
 
 from kernel.codes import Flag, InstrumentClass, Kind, Reason
 from kernel.state import Terms
+from kernel.terms import terms_of
 from kernel.units import SHARE
 from tests.kernel.play import TICK, as_events, bar, check_books, flat, make_engine, of, run_bars, tape_digest, units
 
@@ -64,9 +65,10 @@ def quiet(count, first=1, **more) -> list[np.ndarray]:
 def play(load):
     one = load("premium_signal")
 
-    def played(rows, **more):
+    def played(rows, offset=0, **more):
         params = {**PARAMS, **more.pop("params", {})}
         engine = make_engine([(one.program, params)], instruments=more.pop("terms", TERMS), **{**REGIMES, **more})
+        engine.state.zones["utc_offset"] = offset
         tape = run_bars(engine, rows)
         check_books(engine)
         assert engine.account.faults == 0
@@ -152,13 +154,16 @@ def test_nothing_is_held_late(play):
     assert legs(tape) == at(14, SOLD) + at(41, back(SOLD))
 
 
-@pytest.mark.parametrize(("day", "last_days", "chosen"), [(2, 1, 100), (3, 1, 0), (3, 0, 100), (4, 0, 0)])
-def test_the_nearest_expiry_that_is_far_enough(play, day, last_days, chosen):
-    """Contracts end on day 3 and on day 10."""
+@pytest.mark.parametrize(
+    ("day", "last_days", "hours", "chosen"),
+    [(2, 1, 0, 100), (3, 1, 0, 0), (3, 0, 0, 100), (4, 0, 0, 0), (3, 1, -2, 100), (2, 1, 24, 0)],
+)
+def test_the_nearest_expiry_that_is_far_enough(play, day, last_days, hours, chosen):
+    """Contracts end on day 3 and on day 10 of local time, which is `hours` ahead."""
     rows = as_events(DEAR)
     for name in ("ts_event", "ts_init", "ts_open"):
         rows[name] += day * DAY * 60 * 10**9
-    tape, _ = play(rows, params={"wings": 0, "last_days": last_days})
+    tape, _ = play(rows, params={"wings": 0, "last_days": last_days}, offset=hours * 3_600 * 10**9)
     pair = (CALLS[100], PUTS[100]) if chosen else (11, 12)
     assert [leg[1:] for leg in legs(tape)] == [(number, -20) for number in pair]
 
@@ -186,3 +191,12 @@ def test_what_comes_later_changes_nothing(play):
     for cut in (13, 14, 16):
         tape, _ = play(rows[: cut * 13], batch=64)
         assert tape_digest(tape) == tape_digest(whole[: len(tape)])
+
+
+def test_a_configuration_says_what_an_option_is():
+    """A date is its day since 1970; rows of before said none, and are read as they were."""
+    plain = {"number": 0, "symbol": "NIFTY", "tick": 500, "lot": 1}
+    option = {"kind": "OPTION", "expiry": "2024-01-09", "strike": 240_000_000, "right": "PUT", "underlying": "NIFTY"}
+    index, put = terms_of({"instruments": [plain, {**plain, "number": 1, "symbol": "PE", **option}]})
+    assert (index.last_day, index.right, index.underlying) == (0, 0, -1)
+    assert (put.last_day, put.right, put.strike, put.underlying) == (19_731, -1, 240_000_000, 0)
