@@ -147,8 +147,9 @@ class _Check:
         most = [int(number) for _, number in sorted(zip(-counts, numbers, strict=True))][:SYMBOLS_MOST]
         symbols, bars = [names[number] for number in most], base.bars["instrument"]
         share = float(np.isin(bars, most).sum()) / max(len(bars), 1)
+        whole = self._request.universe or self._checked.definition.whole  # some alone are another market to it
         renamed = any("#" in symbol for symbol in symbols)  # no name that could be asked for
-        if len(names) <= SYMBOLS_MOST or self._request.universe or renamed or share == 0.0:
+        if len(names) <= SYMBOLS_MOST or whole or renamed or share == 0.0:
             return self._place, mode_span(base, INTERPRETED_INPUTS)
         return self._place_of(replace(self._request, symbols=symbols)), mode_span(
             base, round(INTERPRETED_INPUTS / share)

@@ -34,6 +34,10 @@ MEMBER = packed_record(  # what heads the memory of a strategy with on_slice, on
     ("lot", "i8"),
     ("regime", "i8"),  # UNKNOWN 0, TREND 1, RANGE 2, VOLATILE 3
     ("direction", "i8"),  # 1 up, -1 down
+    ("underlying", "i8"),  # of a contract: that instrument's number, -1 where it is not in the run
+    ("right", "i8"),  # of an option: 1 call, -1 put; 0 of anything else
+    ("days_left", "i8"),  # of a contract: days to its last one, 0 on it; -1 of what has none
+    ("strike", "f8"),  # of an option, in the currency its price is in
     ("price", "f8"),  # last close as traded, 0 before the first
     ("unit_value", "f8"),  # what one unit is worth at that price, in the account's currency
     ("aimed", "i8"),  # set by order_target: 1

@@ -407,6 +407,7 @@ INSTRUMENT = packed_record(
     ("underlying", "i8"),  # instrument number, -1 for none in this run
     ("strike", "i8"),
     ("right", "i8"),  # 1 call, -1 put
+    ("last_day", "i8"),  # of a contract: its last local day, days since 1970; 0 for none
     ("physical", "i8"),  # 1: it ends in shares of the underlying
     ("kin", "i8"),  # the next instrument of the run that has the same underlying, -1 for none; the root comes first
     ("settles", "i8"),  # 1: proceeds of its sales arrive the day after

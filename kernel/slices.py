@@ -25,7 +25,9 @@ from kernel.tables import (
     rules,
     tally,
     touched,
+    zone,
 )
+from kernel.trading_day import DAY
 from kernel.units import SCALE
 
 SIGNAL, MARKET, GTC = code(Kind.SIGNAL), code(OrderType.MARKET), code(TimeInForce.GTC)
@@ -86,6 +88,9 @@ def _show(s, strategy, instrument):
     one.position, one.pending_qty, one.working = p.qty, p.pending, p.open_orders
     one.lot, one.price, one.unit_value = row.lot, m.mark / row.px_scale, unit_value(s, instrument)
     one.regime, one.direction = m.regime, m.direction
+    one.underlying, one.right, one.strike = row.underlying, row.right, row.strike / row.px_scale
+    today = (account(s).ts + zone(s, instrument).utc_offset) // DAY
+    one.days_left = row.last_day - today if row.last_day > 0 else -1
     one.aimed, one.aim_qty = 0, 0
 
 

@@ -215,6 +215,7 @@ class Terms(NamedTuple):
     right: int = 0
     physical: int = 0
     settles: int = 0
+    last_day: int = 0
 
 
 def room_for_a_call(open_orders: int, linked: int, strategies: int, bars: int) -> int:

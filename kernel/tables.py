@@ -3,7 +3,7 @@
 `s` is the TABLES record; a row is a view of the memory itself, so writing its fields writes the state.
 """
 
-from kernel.frame import FRAME, MEMBER, PROGRAM
+from kernel.frame import FRAME, MEMBER, PROGRAM, ZONE
 from kernel.jit import jit, jit_call, record_view
 from kernel.rows import (
     ACCOUNT,
@@ -39,6 +39,7 @@ _order, _gone, _fill, _touched, _limits = (record_view(dtype) for dtype in (ORDE
 _purse, _lot, _charge, _segment = (record_view(dtype) for dtype in (PURSE, LOT, CHARGE, SEGMENT))
 _items, _bound = record_view(ITEMS), record_view(BOUND)
 _regime, _REGIME = record_view(REGIME), REGIME.itemsize
+_zone, _ZONE = record_view(ZONE), ZONE.itemsize
 _weight, _WEIGHT = record_view(WEIGHT), WEIGHT.itemsize
 _builder, _BUILDER = record_view(BUILDER), BUILDER.itemsize
 _BOUND, _tally, _TALLY, _LIMITS = BOUND.itemsize, record_view(TALLY), TALLY.itemsize, LIMITS.itemsize
@@ -183,6 +184,12 @@ def market(s, instrument):
 def instrument_row(s, instrument):
     assert 0 <= instrument < s.instruments_count
     return _instrument(s.instruments + instrument * _INSTRUMENT)
+
+
+@jit
+def zone(s, instrument):
+    assert 0 <= instrument < s.zones_count
+    return _zone(s.zones + instrument * _ZONE)
 
 
 @jit

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from kernel.codes import InstrumentClass
 from kernel.state import Terms
 from kernel.units import SCALE, SHARE
@@ -63,6 +65,7 @@ def _terms(
         right=RIGHTS.get(row.get("right", ""), 0),
         physical=int(row.get("settlement", "") == "PHYSICAL"),
         settles=int(row.get("settles", 0)),
+        last_day=int(np.datetime64(row["expiry"], "D").astype(int)) if row.get("expiry") else 0,
     )
 
 

@@ -22,8 +22,8 @@ TAPE = {
     "heavy": "e09a64f4784f8b256d4ae1b66b603d1c98ecef7e39080ce34ebe8691670b48c6",
 }
 STATE = {
-    "light": "ef7ce66a2dc01cf0a48f9050c72372a5414e3f436fbaea46705174949fac8fa0",
-    "heavy": "b7fc5c71dab2211f2f6c8ba7add11212dea729dbe7ff3db0838b38a7084d2b2f",
+    "light": "b109782093d474d55d6ace2f95c8dfc118fe1f83fb06de38e530470cffbbce88",
+    "heavy": "9ba68db400366d31b2cf28f32f4a0f75b7687f24fcbe7b528c844ec2ef0b7154",
 }
 
 

@@ -97,7 +97,10 @@ def test_crossing_a_number(load, strategy_file):
     assert minutes == [(3, 1), (5, -1), (5, -2), (7, -1), (7, -2), (8, 1)]
 
 
-@pytest.mark.parametrize("name", built_in_names())
+NEED_OPTIONS = {"premium_signal"}  # tests/kernel/test_premium_signal.py has a market for it
+
+
+@pytest.mark.parametrize("name", sorted({*built_in_names()} - NEED_OPTIONS))
 def test_built_in_strategies_trade(load, name):
     one = load(name)
     assert one.origin == name
