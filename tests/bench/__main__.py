@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench import indicators, loops, risk, tape
+from tests.bench import indicators, loops, risk, strategy_loops, tape
 
 ROOT = Path(__file__).parents[2]
 STRATEGIES = ROOT / "tests" / "bench" / "strategies.py"
@@ -102,6 +102,15 @@ def indicator_rows(bars: int) -> list[Row]:
     """Every indicator, compiled, in one loop over an array of bars."""
     found = indicators.rates(bars)
     return [row(f"{text}, M updates/s", rate, target, at_least=True) for text, rate, target in found]
+
+
+def strategy_rows(bars: int) -> list[Row]:
+    """Plain Python, and 500 symbols x 5 strategies: calls a second stay what they are where it scales linearly."""
+    plain = strategy_loops.rate([str(strategy_loops.PLAIN)], 50, bars // 50)
+    rows = [row("a strategy in plain Python that does nothing, M bars/s", plain / 1e6, 0.3, at_least=True)]
+    for what, rate, calls in strategy_loops.table(bars):
+        rows.append(row(f"  {what}, M bars/s ({calls:.1f} M calls/s)", rate, None))
+    return rows
 
 
 def process_rows(work: Path, huge: bool) -> list[Row]:
@@ -212,6 +221,7 @@ def main() -> int:
             rows += start_rows(work) + check_known(work) + kernel_rows(work, 200_000) + process_rows(work, options.huge)
             rows += sql_rows(work, options.huge)
             rows += indicator_rows(1_000_000)
+            rows += strategy_rows(1_000_000)
     show(rows)
     out = ROOT / "bench-results" / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
     out.parent.mkdir(exist_ok=True)

@@ -36,7 +36,9 @@ def closes(prices, start=1):
 def together(*series):
     """A slice for each place of the series, one series an instrument."""
     last = len(series) - 1
-    return [flat(t, px, k, end=k == last) for t, row in enumerate(zip(*series, strict=True), 1) for k, px in enumerate(row)]
+    return [
+        flat(t, px, k, end=k == last) for t, row in enumerate(zip(*series, strict=True), 1) for k, px in enumerate(row)
+    ]
 
 
 @pytest.mark.parametrize("name", strategy_docs())
