@@ -23,7 +23,6 @@ from projections.statistics import DAY_NS
 from tests.cheats.cheating import SYMBOL, plant
 
 CROSS = "ema_cross,fast=3,slow=9,quantity=20"
-BUILT_IN = ("buy_and_hold", "ema_cross", "sma_rsi_stop")
 
 
 def place_of(home, spec=CROSS, **asked):

@@ -224,6 +224,7 @@ def test_opening_range_of_the_first_bar_or_the_calendar():
     )
     assert np.isnan(late["upper"][:4]).all(), "what comes before the open is no part of it"
     assert set(late["upper"][4:]) == {105.0} and set(late["lower"][4:]) == {96.0}
+    assert np.array_equal(stream(make("OpeningRange(3)"), known)["upper"], late["upper"], equal_nan=True)
 
 
 # ---- what holds for all of them ----

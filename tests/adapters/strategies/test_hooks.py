@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.strategies.load import built_in_names
-from kernel.codes import Kind
+from kernel.codes import Kind, Product
 from tests.adapters.strategies.writing import bought, hook, played
 from tests.kernel.play import check_books, flat, market, of, order, run_bars, script
 
@@ -104,7 +104,7 @@ NEED_OPTIONS = {"premium_signal"}  # tests/kernel/test_premium_signal.py has a m
 def test_built_in_strategies_trade(load, name):
     one = load(name)
     assert one.origin == name
-    engine, tape = played(one, stream=market(31, 300, instruments=2), instruments=2)
+    engine, tape = played(one, stream=market(31, 400, instruments=2), instruments=2)
     assert len(of(tape, Kind.ORDER_FILLED)) >= 2
     assert engine.account.faults == 0
     assert one.definition.owner.__doc__
@@ -145,3 +145,28 @@ def test_two_strategies_on_the_same_account(load, scripted):
     script(engine, 2, 0, [(1, order(1, 3))])
     tape = run_bars(engine, [flat(1, 10)])
     assert of(tape, Kind.SIGNAL)["strategy"].tolist() == [2]
+
+
+PRODUCTS = """
+@strategy
+class Mine:
+    n = Int()
+
+    def on_bar(self, bar, ctx):
+        self.n += 1
+        if self.n == 1:
+            bracket(ctx, with_product(buy(3), INTRADAY), stop_loss=9.0, take_profit=12.0)
+        if self.n == 2:
+            when_filled(ctx, with_product(buy(2), INTRADAY), sell_limit(2, 12.0))
+        return HOLD
+"""
+
+
+def test_exits_are_of_the_product_of_their_entry(load, strategy_file):
+    """A position has one product: exits that named none were refused, and took their entry with them."""
+    engine, tape = played(
+        load(str(strategy_file(PRODUCTS))), stream=[flat(1, 10), flat(2, 10), flat(3, 10), flat(4, 13)]
+    )
+    assert engine.account.denied == 0
+    assert [int(e["side"] * e["qty"]) for e in of(tape, Kind.ORDER_FILLED)] == [3, 2, -3, -2]
+    assert set(of(tape, Kind.SIGNAL)["product"].tolist()) == {int(Product.INTRADAY)}

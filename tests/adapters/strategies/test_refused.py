@@ -260,10 +260,7 @@ def test_a_file_that_is_none(strategy_file, text, said):
 
 
 def test_what_is_not_there(strategy_file, tmp_path):
-    with pytest.raises(
-        NotFound,
-        match=r"no strategy 'ema': the built-in ones are buy_and_hold, ema_cross, ml_example, premium_signal, ",
-    ):
+    with pytest.raises(NotFound, match=r"no strategy 'ema': the built-in ones are .*buy_and_hold,.* ema_cross,"):
         check_strategy("ema")
     with pytest.raises(NotFound, match="no such strategy file"):
         check_strategy(f"{tmp_path}/none.py")
