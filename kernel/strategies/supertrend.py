@@ -1,4 +1,4 @@
-from onetape import HOLD, Int, Param, SuperTrend, strategy, target, target_percent
+from onetape import HOLD, Int, Param, SuperTrend, strategy, target, whole_lots
 
 
 @strategy
@@ -27,6 +27,6 @@ class Supertrend:
         self.before = now
         if before == 0 or now == before:
             return HOLD
-        if now > 0:
-            return target_percent(ctx, self.share)
-        return target_percent(ctx, -self.share) if self.short == 1 else target(ctx, 0)
+        affordable = 0.95 * max(0.0, ctx.cash) / ctx.price
+        qty = whole_lots(min(self.share * ctx.equity / ctx.unit_value, affordable), ctx.lot)
+        return target(ctx, qty if now > 0 else -qty * self.short)
