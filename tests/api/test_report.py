@@ -187,7 +187,7 @@ def test_regimes_are_told_by_shape_and_in_words():
     assert [(x, arrow) for x, _, arrow, _ in strip["marks"]] == [(25.0, "▲"), (75.0, "▼")]
     page = html_report(data)
     words = "SYM&lt;0&gt;: Trend 50.0%, Range 25.0%, Volatile 12.5%, Unknown 12.5% of the time, 3 changes"
-    assert f'role="img" aria-label="{words}"' in page and "1 instrument that traded less is left out" in page
+    assert f'role="img" aria-label="{words}"' in page and "the 1 most traded of 2 instruments" in page
     assert re.search(r">Trend</th><td class=\"n\">50.0%</td><td class=\"n\">3</td><td class=\"n\">50.0%</td>", page)
     said = next(line for line in printed(data).splitlines() if line.startswith("Regimes"))
     assert said == "Regimes: trend 50%, -₹50 in 3; range 25%, +₹100 in 3; volatile 12%, ₹0 in 3"
