@@ -143,8 +143,8 @@ class PremiumSignal:
     close is no price one gets, and the spreads and charges of four legs eat a small edge.
     """
 
-    root = Param(-1, low=-1, doc="number in the run of the underlying; -1: the first that has options")
-    lots = Param(1, low=1, doc="lots of each leg")
+    root = Param(-1, low=-1, high=1_000_000, doc="number in the run of the underlying; -1: the first that has options")
+    lots = Param(1, low=1, high=10_000, doc="lots of each leg")
     band = Param(0.05, low=0.0, high=1.0, doc="how far from its average the premium is dear or cheap, as a share")
     wings = Param(4, low=0, high=50, doc="strikes from the sold straddle to the options bought with it; 0: none")
     stop_loss = Param(2000.0, low=1.0, doc="loss a lot of all legs together at which they are closed, currency")
