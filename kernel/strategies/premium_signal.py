@@ -147,7 +147,7 @@ class PremiumSignal:
     lots = Param(1, low=1, high=10_000, doc="lots of each leg")
     band = Param(0.05, low=0.0, high=1.0, doc="how far from its average the premium is dear or cheap, as a share")
     wings = Param(4, low=0, high=50, doc="strikes from the sold straddle to the options bought with it; 0: none")
-    stop_loss = Param(2000.0, low=1.0, doc="loss a lot of all legs together at which they are closed, currency")
+    stop_loss = Param(2000.0, low=1.0, high=1e9, doc="loss a lot of all legs together at which they close, currency")
     exit_after = Param(345, low=1, high=1440, doc="minutes after the session's opening at which everything is closed")
     last_days = Param(
         1, low=0, high=365, doc="fewest days to the expiry on which a straddle is held; 0: on its last day"

@@ -26,7 +26,7 @@ DAYS = {
     "pairs_zscore,first=1,second=2": (52, "e27f2d454c5072bba834e4fdd4a590b2ceaf524b0e1d784dd85ca85b69e98932"),
     "rsi_mean_reversion": (382, "9575421bac852841cf21c1605c4fd01120bf6ee9af82365636f48180b3d6c6bf"),
     "sma_rsi_stop": (244, "4b00aff2c03eed6b1781d74b557bed9d3b736906239d950544ee3e849694b129"),
-    "ml_example": ,
+    "ml_example": (382, "3de84cdcae0f9461564bfd48a9698ed84ebd78ff34aca29c391b3732a28e4bb2"),
     "supertrend": (190, "a2d16fd605ea234711c5e9d51fad73b61fcc582e220be2d7b86fe5e0f87dc826"),
     "volatility_target": (1040, "c1d5886777710ccc952546230caf5866476363a0da9fcdbd98b13bc9c2da5bf3"),
 }
