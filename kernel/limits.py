@@ -216,7 +216,7 @@ def capital_of(s, strategy):
 def _refuse_exposure(s, e, worth, row):
     limit, t = limits(s, row), tally(s, row)
     if row > 0 and capital_of(s, row) > 0:
-        has = max(0, capital_of(s, row) + result_of(s, row))
+        has = max(0, capital_of(s, row) + t.result)  # at the end of the slice before, as `ctx.capital` says it
         wants = exposure_of(s, row)[0] + t.notional + worth
         if wants > has:
             return CAPITAL, wants, has
