@@ -26,7 +26,7 @@ from kernel.jit import call_program, jit, jit_call, jit_shared
 from kernel.limits import capital_of
 from kernel.links import settle_links, trailing_trigger
 from kernel.orders import find_slot, first_after
-from kernel.rehearse import fold_answers
+from kernel.rehearse import ANY, fold_answers
 from kernel.risk import refuse_member
 from kernel.submit import deny, replace, submit, submit_held
 from kernel.tables import (
@@ -131,7 +131,19 @@ def call_on_timer(s, strategy, instrument, e):
     call_frame(s).hook = HOOK_TIMER
     _fill_context(s, strategy, instrument)
     answer = call(s, strategy, instrument)
+    if s.recorded != 0:  # the calls for all instruments have one cause: each has as many answers as it asked for
+        asked = _asked(s, market(s, instrument).warm_up & WARM_UP, answer, 0)
+        if fold_answers(s, strategy, e.seq, 0, asked) != asked:
+            s.differing += 1
+        return
     carry_out(s, strategy, instrument, e.seq, e.ts_event, account(s).ts, answer, 0)
+
+
+@jit
+def _asked(s, warming, code, aims):
+    """How many answers a call has on the tape: its signals and orders, or its one fault."""
+    count = call_frame(s).ctx.count
+    return 0 if warming != 0 else 1 if code != PROGRAM_OK or count > INTENTS else count + aims
 
 
 @jit
@@ -174,8 +186,7 @@ def carry_out(s, strategy, here, cause, ts_event, ts_init, code, aims):
     ctx, whole = call_frame(s).ctx, ON_SLICE if here == NOWHERE else 0
     warming = market(s, here if whole == 0 else touched(s, 0).instrument).warm_up & WARM_UP
     if s.recorded != 0:
-        asked = 0 if warming != 0 else 1 if code != PROGRAM_OK or ctx.count > INTENTS else ctx.count + aims
-        if fold_answers(s, strategy, cause, whole) != asked:
+        if fold_answers(s, strategy, cause, whole, ANY) != _asked(s, warming, code, aims):
             s.differing += 1
         return
     if code != PROGRAM_OK or ctx.count > INTENTS:

@@ -70,7 +70,11 @@ class Engine:
 
     def run(self, start: int, count: int) -> int:
         """Take inputs[start : start + count]; returns how many were taken. `outputs` holds what they led to."""
-        return run_at(self._address, start, count, 0)
+        taken = run_at(self._address, start, count, 0)
+        for model in self.models:
+            if model is not None and model.interrupt is not None:
+                raise model.interrupt
+        return taken
 
     def rehearse(self, rows: np.ndarray) -> int:
         """Fold a tape's own rows, outputs included; strategies are called for their memory only.

@@ -17,7 +17,7 @@ from kernel.jit import jit, jit_call, jit_entry, jit_shared
 from kernel.links import settle_links, tell_trailing
 from kernel.orders import find_slot, owner_of
 from kernel.regime import tell_regime
-from kernel.rehearse import fold_answers, fold_rest
+from kernel.rehearse import ANY, fold_answers, fold_rest
 from kernel.reports import FIRST_REPORT, LAST_REPORT
 from kernel.settle import price_expiry, send_charge, settle_contract, settle_day, settle_note, tell_balance
 from kernel.slices import call_on_slice, slice_steps
@@ -181,7 +181,7 @@ def decide_slice(s):
     a = account(s)
     if a.cursor < 0:
         if s.recorded != 0:
-            fold_answers(s, 0, 0, 0)  # fills of the slice's last bar
+            fold_answers(s, 0, 0, 0, ANY)  # fills of the slice's last bar
         close_slice(s)
         a.cursor = 0
         if s.recorded == 0:
@@ -232,7 +232,7 @@ def take_tick(s, e):
         if market(s, e.instrument).bad + market(s, e.instrument).late > left_out:
             return True
         if s.recorded != 0:
-            fold_answers(s, 0, 0, 0)
+            fold_answers(s, 0, 0, 0, ANY)
         elif rules(s).simulate != 0 and market(s, e.instrument).order_head >= 0:
             match_tick(s, e)
         close_slice(s)
@@ -375,10 +375,12 @@ def is_told(s, e):
 
 @jit_call
 def _tell_recorded(s, e):
-    fold_answers(s, 0, e.seq, 0)  # what the timer itself led to
+    fold_answers(s, 0, e.seq, 0, ANY)  # what the timer itself led to
     for strategy in range(1, rules(s).strategies + 1):
         for instrument in range(rules(s).instruments):
             call_on_timer(s, strategy, instrument, e)
+        if fold_answers(s, strategy, e.seq, 0, ANY) != 0:  # none of its calls asked for these
+            s.differing += 1
     fold_rest(s)
 
 

@@ -85,6 +85,7 @@ class Model:
     """One run's object of a PythonStrategy, and the entry its program calls.
 
     `address` is that entry's. `fault` is what happened, where a hook failed: file, line, exception and source line.
+    `interrupt` is what the user pressed meanwhile: native code in between cannot pass it on, the engine raises it.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Model:
     ) -> None:
         self._definition, self._records, self._raw = definition, records, memoryview(frame.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
         self._words, self.fault = self._raw.cast("q"), ""
+        self.interrupt: KeyboardInterrupt | None = None
         self._context, self._own = Context(), definition.owner.__new__(definition.owner)
         for name, member in definition.members:
             setattr(self._own, name, Reading(self, name) if isinstance(member, Indicator) else values[name])
@@ -123,8 +125,9 @@ class Model:
                 if signal is not None or ctx.count:
                     self._place(signal)
                 return PROGRAM_OK
-            except Exception as error:  # noqa: BLE001  whatever the user's code raises stops that strategy, and no more
+            except BaseException as error:  # noqa: BLE001  whatever the user's code raises stops that strategy, and no more
                 self.fault = _said(self._definition, error)
+                self.interrupt = error if isinstance(error, KeyboardInterrupt) else self.interrupt
                 return PROGRAM_FAULT
 
         return answer

@@ -14,13 +14,14 @@ from kernel.tables import call_frame, input_event
 SIGNAL, FAULT = code(Kind.SIGNAL), code(Kind.STRATEGY_FAULT)
 EXTERNAL, BAR, ON_SLICE = code(Origin.EXTERNAL), code(Kind.BAR), code(Flag.ON_SLICE)
 NONE = code(Reason.NONE)
+ANY = 2**31 - 1  # answers: as many as there are
 
 
 @jit_shared
-def fold_answers(s, strategy, cause, on_slice):
+def fold_answers(s, strategy, cause, on_slice, most):
     """Fold the recorded answers to one call: its signals or its fault, and all they led to; with strategy 0, what comes
-    before the first of any. `on_slice` is that flag for a call of the whole slice, else 0. Returns how many signals or
-    faults, -1 when a signal is another than was just asked for."""
+    before the first of any. `on_slice` is that flag for a call of the whole slice, else 0; after `most` answers come
+    those to the next call. Returns how many signals or faults, -1 when a signal is another than was just asked for."""
     answers, others = 0, 0
     while s.next < s.limit:
         e = input_event(s, s.next)
@@ -30,7 +31,7 @@ def fold_answers(s, strategy, cause, on_slice):
             e.kind == SIGNAL and e.reason != NONE and strategy == 0 and e.cause == cause
         )  # the kernel's: it closes what a timer is for
         if (e.kind == SIGNAL and not own) or e.kind == FAULT:
-            if e.strategy != strategy or e.cause != cause or e.flags & ON_SLICE != on_slice:
+            if e.strategy != strategy or e.cause != cause or e.flags & ON_SLICE != on_slice or answers >= most:
                 break
             intents = call_frame(s).ctx.intents
             if e.kind == SIGNAL and on_slice == 0 and (answers >= INTENTS or _is_another(intents[answers], e)):

@@ -7,7 +7,7 @@ for each instrument. Nothing is ever an instance of the class.
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -112,8 +112,10 @@ class Definition:
 
     @property
     def reads_regime(self) -> bool:
-        """Whether one of its hooks looks at `regime` or `direction`, so that a run has to tell them."""
-        return any({"regime", "direction"} & set(hook.__code__.co_names) for hook in self.hooks.values())
+        """Whether its hooks, or what they call in its own files, look at `regime` or `direction`, so that a run has to
+        tell them; of a strategy in plain Python, any function of the class."""
+        own = [f for f in vars(self.owner).values() if inspect.isfunction(f)] if self.python else self.hooks.values()
+        return bool({"regime", "direction"} & _names_in(own, self.file.parent))
 
     @property
     def whole(self) -> int:
@@ -130,6 +132,23 @@ class Definition:
 
     def where(self, line: int | None = None) -> str:
         return f"{self.file}:{line or self.line}"
+
+
+def _names_in(functions: Iterable[Callable], folder: Path) -> set[str]:
+    """Every attribute and global that functions name, with comprehensions and the functions of `folder` they call."""
+    names, left = set[str](), [(f.__code__, f.__globals__) for f in functions]
+    seen = set()
+    while left:
+        made, scope = left.pop()
+        if made in seen:
+            continue
+        seen.add(made)
+        names |= set(made.co_names)
+        left += [(inner, scope) for inner in made.co_consts if inspect.iscode(inner)]
+        called = (getattr(scope.get(name), "py_func", scope.get(name)) for name in made.co_names)
+        near = (f for f in called if inspect.isfunction(f) and Path(f.__code__.co_filename).parent == folder)
+        left += [(f.__code__, f.__globals__) for f in near]
+    return names
 
 
 def helper(f: Callable) -> Callable:

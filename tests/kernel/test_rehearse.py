@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernel.codes import Kind, Origin
+from kernel.codes import Kind, Origin, TimerCode
 from kernel.state import PERSISTENT
 from tests.kernel.play import MINUTE, TICK, event, make_engine, market, of, run_bars, split
 
@@ -83,3 +83,32 @@ def test_a_fault_of_other_code_stops_nobody(load, strategy_file, recorded):
     engine = engine_of(load, (TWO[0], f"{broken}:Broken"))
     assert rehearsed(engine, tape, 1_000) > 100
     assert engine.account.faults == 0
+
+
+TIMED = """@strategy
+class Timed:
+    seen = Int()
+    def on_bar(self, bar, ctx):
+        return HOLD
+    def on_timer(self, timer, ctx):
+        self.seen += ctx.working + 10 * int(ctx.cash)
+        return buy({qty}) if ctx.instrument != 1 else HOLD
+"""
+
+
+def test_each_call_of_a_timer_has_its_own_answers(load, strategy_file):
+    """The calls for all instruments have one cause; the second sees the account with the order of the first only."""
+
+    def engine(qty):
+        return engine_of(load, (f"{strategy_file(TIMED.format(qty=qty), f'timed_{qty}.py')}:Timed",))
+
+    stream = []
+    for one in market(3, 40):
+        stream.append(one)
+        if one["flags"] & 1:
+            stream.append(event(Kind.TIMER, one["ts_init"] / MINUTE, code=int(TimerCode.SESSION_OPEN)))
+    executed, same, other = engine(1), engine(1), engine(0)
+    tape = run_bars(executed, stream)
+    assert len(of(tape, Kind.SIGNAL)) == 80
+    assert rehearsed(same, tape, 100) == 0 and same.digest() == executed.digest()
+    assert rehearsed(other, tape, 100) >= 40, "what no call asked for is said, too"
