@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel.frame import CONTEXT, FRAME, INTENT, INTENTS, NOTHING, PROGRAM_OK, VIEWS
+from kernel.frame import CONTEXT, FRAME, INTENT, INTENTS, NOTHING, NOWHERE, PROGRAM_OK, VIEWS
 from kernel.indicators import Indicator
 from kernel.jit import PROGRAM_FAULT, entry_of
 from kernel.signals import Signal
@@ -102,7 +102,9 @@ class Model:
     @property
     def record(self) -> np.void:
         """The strategy's memory of the instrument the call is for."""
-        return self._records[max(0, self._context.instrument)]
+        if self._context.instrument == NOWHERE:
+            raise AttributeError("on_slice is for no single instrument: write one.NAME for an indicator of one of them")
+        return self._records[self._context.instrument]
 
     def _make_entry(self, definition: Definition) -> Callable[[int, int], int]:
         """The function that is called; a closure, since it is called for every bar."""

@@ -114,6 +114,16 @@ def test_what_fails_stops_it_alone(load, strategy_file, line, says):
     assert says in said and (f"{path}:" in said)
 
 
+def test_an_indicator_of_none_is_refused(load, strategy_file):
+    path = strategy_file(
+        "from onetape import PythonStrategy, Sma\n\n\n"
+        'class Whole(PythonStrategy):\n    """W."""\n\n    mean = Sma(2)\n\n'
+        "    def on_slice(self, universe, ctx):\n        self.last = self.mean.value\n"
+    )
+    _, engine = play(load(f"{path}:Whole"))
+    assert engine.account.faults == 1 and "write one.NAME for an indicator" in engine.models[0].fault
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
