@@ -295,7 +295,7 @@ REASON_TEXT: dict[Reason, str] = {
     Reason.TRADING_HALTED: "trading is halted",
     Reason.TRADING_REDUCING: "only orders that reduce a position are allowed",
     Reason.STRATEGY_STOPPED: "the strategy is paused or has failed",
-    Reason.UNKNOWN_INSTRUMENT: "the run has no such instrument",
+    Reason.UNKNOWN_INSTRUMENT: "the run has no such instrument (in on_slice a signal names its own: instrument=)",
     Reason.UNKNOWN_ORDER_TYPE: "the order type or side is not one the kernel knows",
     Reason.OVERFLOW: "a price, quantity or value is beyond what fixed-point numbers hold",
     Reason.QTY_OVER_FREEZE: "it takes more orders of the freeze quantity than limits.max_slices",

@@ -167,6 +167,8 @@ def strategy(owner: C) -> C:
 
     Raises StrategyError, with file and line, when a declaration cannot work.
     """
+    if issubclass(owner, PythonStrategy):
+        raise StrategyError(f"{owner.__name__} is in plain Python: it needs no @strategy above it")
     declare(owner)
     return owner
 

@@ -159,6 +159,13 @@ def test_a_generator_with_a_seed_is_no_dice(load, strategy_file):
     assert tape_digest(play(one)[0]) == tape_digest(play(one)[0])
 
 
+def test_it_is_not_compiled_as_well(strategy_file):
+    own = 'from onetape import PythonStrategy, strategy\n\n\n@strategy\nclass Mine(PythonStrategy):\n    """M."""\n\n'
+    path = strategy_file(own + "    def on_bar(self, bar, ctx):\n        return None\n")
+    with pytest.raises(StrategyError, match="needs no @strategy"):
+        check_strategy(f"{path}:Mine")
+
+
 def test_memory_is_declared_in_start(strategy_file):
     own = 'from onetape import Int, PythonStrategy\n\n\nclass Mine(PythonStrategy):\n    """M."""\n\n    n = Int()\n\n'
     path = strategy_file(own + "    def on_bar(self, bar, ctx):\n        return None\n")
