@@ -2,7 +2,7 @@
 would make every replay another strategy. What functions do that nothing calls then does not count."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from adapters.strategies.outside import BUILTINS, INNER, INSIDE, METHODS, MODULES, NOW, why_not
 from adapters.strategies.refused import IMPURE
@@ -16,28 +16,25 @@ _ORDER = "a set has another order in every run: go through sorted(...) of it, or
 def check_top_level(text: bytes, file: str) -> None:
     """Raise Dishonest, with file and line, where the module's own statements are not the same each time."""
     tree = ast.parse(text)
-    names, own, unordered = _imported(tree), _defined(tree), Unordered(tree)
     functions: dict[str, list[ast.stmt]] = {}
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
         functions.setdefault(function.name, []).extend(function.body)
-    before_dots = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    for node in _executed(tree, functions, set()):
-        why = _of_import(node) or _of_name(node, names, own, id(node) in before_dots) or _of_call(node, names, own)
-        if why is not None:
-            raise Dishonest(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
-        gone_through = unordered.found_in(node)
-        if gone_through is not None:
-            raise Dishonest(f"{file}:{gone_through.lineno}: {ast.unparse(gone_through)}: {_ORDER}")
+    _check(tree, file, _executed(tree, functions, set()))
 
 
 def check_everything(text: bytes, file: str) -> None:
     """As `check_top_level`, of all that the file has, functions included: what they do is not compiled, and counts."""
     tree = ast.parse(text)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_seeded(node)]
+    seeded = {id(part) for call in calls for part in ast.walk(call.func)}
+    _check(tree, file, (node for node in ast.walk(tree) if id(node) not in seeded))
+
+
+def _check(tree: ast.Module, file: str, nodes: Iterable[ast.AST]) -> None:
     names, own, unordered = _imported(tree), _defined(tree), Unordered(tree)
     before_dots = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    seeded = {id(part) for call in ast.walk(tree) if _is_seeded(call) for part in ast.walk(call.func)}  # type: ignore[attr-defined]
-    for node in ast.walk(tree):
-        why = None if id(node) in seeded else _of_import(node) or _of_name(node, names, own, id(node) in before_dots)
+    for node in nodes:
+        why = _of_import(node) or _of_name(node, names, own, id(node) in before_dots) or _of_call(node, names, own)
         if why is not None:
             raise Dishonest(f"{file}:{getattr(node, 'lineno', 1)}: {ast.unparse(node)}: {why}")
         gone_through = unordered.found_in(node)

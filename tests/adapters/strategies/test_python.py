@@ -133,6 +133,7 @@ def test_an_indicator_of_none_is_refused(load, strategy_file):
             "random.random: a strategy draws no random numbers",
         ),
         ("import numpy as np\n\n\ndef f():\n    return np.random.rand()\n", "draws no random numbers"),
+        ("import numpy as np\n\n\ndef f():\n    return np.datetime64('now')\n", "has no clock"),
         ("from datetime import datetime\n\n\ndef f():\n    return datetime.now()\n", "has no clock"),
         ("import requests\n\n\ndef f():\n    return requests.get('x')\n", "asks no other machine"),
         ("import os\n\n\ndef f():\n    return os.environ['x']\n", "reads nothing from outside"),
