@@ -46,4 +46,4 @@ _DECIMAL = re.compile(r"-?\d+\.\d+")
 def say_if_compiling() -> None:
     """One line before the one long wait of a new machine or version."""
     if COMPILED and not any(cache_folder().rglob("machine.run_at*.nbi")):
-        print("compiling the engine, once for this machine and version (about 12 s) ...", file=sys.stderr, flush=True)
+        print("compiling the engine, once for this machine and version (about 20 s) ...", file=sys.stderr, flush=True)
